@@ -1,7 +1,7 @@
 -- Deploying one instance: the steps that people take.  Each returns the
 -- deployment's row.
 
--- Its twin is the end of promote.instance_status: a secret that a worker may have missed makes what it deploys stale.
+-- Its twin is the end of promote.instance_status: secrets that a worker may have missed make what it deploys stale.
 CREATE FUNCTION promote_internal.open_deployment(
     of_project text, of_environment text, of_component text, is_proposal boolean, by_action text, of_revision integer,
     by_version text, by_digest bytea, by_plan integer, by_references jsonb, by_plan_digest bytea, deploys boolean)
@@ -24,15 +24,15 @@ CREATE FUNCTION promote_internal.open_deployment(
                        AND (b.queued_at, b.deployment) > (d.queued_at, d.deployment)))
            AND (d.action <> 'PROVISION' OR d.status <> 'RUNNING' OR NOT EXISTS (
                     SELECT FROM promote.bundle_release AS f
-                      JOIN promote.secret AS s
+                      JOIN promote_internal.moved_secret AS s
                         ON s.project = $1 AND s.environment = $2 AND s.component = $3 AND f.secrets ? s.secret
-                     WHERE f.bundle = d.bundle AND f.version = d.version AND s.set_at > d.started_at))
+                     WHERE f.bundle = d.bundle AND f.version = d.version AND s.at > d.started_at))
          ORDER BY d.queued_at, d.deployment
          LIMIT 1;
     END;
 REVOKE ALL ON FUNCTION promote_internal.open_deployment(text, text, text, boolean, text, integer, text, bytea, integer, jsonb, bytea, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.open_deployment(text, text, text, boolean, text, integer, text, bytea, integer, jsonb, bytea, boolean) IS
-'The deployment of that content that is not over, and that leads to what is asked for. A proposal does not stand for what is queued, nor the other way round. What is queued counts only if nothing behind it changes the instance again, what runs only if its worker cannot have missed a secret. A PLAN that is to be deployed stands for one that is not, and not the other way round';
+'The deployment of that content that is not over, and that leads to what is asked for. A proposal does not stand for what is queued, nor the other way round. What is queued counts only if nothing behind it changes the instance again, what runs only if its worker cannot have missed that a secret was set or removed. A PLAN that is to be deployed stands for one that is not, and not the other way round';
 
 CREATE FUNCTION promote.plan_instance(
     instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL)
@@ -60,7 +60,7 @@ CREATE FUNCTION promote.plan_and_deploy(
     AS 'MODULE_PATHNAME', 'promote_plan_and_deploy';
 REVOKE ALL ON FUNCTION promote.plan_and_deploy(text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.plan_and_deploy(text, text, integer) IS
-'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired';
+'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired. Who has called while a PLAN of another''s waited or ran stands in its joined_by';
 
 CREATE FUNCTION promote.decommission_instance(instance text, message text DEFAULT NULL)
     RETURNS promote.deployment

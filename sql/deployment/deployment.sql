@@ -54,6 +54,7 @@ CREATE TABLE promote.deployment (
     plan_defects     text[] COLLATE "C" NOT NULL DEFAULT '{}',
     gates            jsonb,
     not_deployed     text,
+    joined_by        jsonb,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
     -- what approvals refer to
     CONSTRAINT deployment_plan_digest_key
@@ -143,6 +144,7 @@ COMMENT ON COLUMN promote.deployment.plan_facts IS 'What the recorded document s
 COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cannot be deployed: errored, incomplete, deferred';
 COMMENT ON COLUMN promote.deployment.gates IS 'How the gates were judged when the deployment was queued: the time, the gates that were looked at, what was overridden, and who approved; NULL: a PLAN, or not queued';
 COMMENT ON COLUMN promote.deployment.not_deployed IS 'Why a PLAN that was to be deployed was not, when it had completed; NULL: it was, has not completed, or was not to be';
+COMMENT ON COLUMN promote.deployment.joined_by IS 'Of a PLAN that is to be deployed: who else has asked for that while it waited or ran, an array of objects with actor and database_role; NULL: nobody has';
 
 DO $$
 BEGIN

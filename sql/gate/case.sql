@@ -90,7 +90,13 @@ CREATE FUNCTION promote_internal.requesters(
               UNION ALL
               SELECT p.actor, p.database_role, p.part
                 FROM promote.deployment AS d
-               CROSS JOIN LATERAL (VALUES (d.actor, d.database_role, 'asked'), (d.moved_by, d.moved_role, 'moved')) AS p (actor, database_role, part)
+               CROSS JOIN LATERAL (
+                    SELECT d.actor, d.database_role, 'asked'
+                     UNION ALL
+                    SELECT d.moved_by, d.moved_role, 'moved'
+                     UNION ALL
+                    SELECT j.actor, j.database_role, 'asked'
+                      FROM pg_catalog.jsonb_to_recordset(d.joined_by) AS j (actor text, database_role text)) AS p (actor, database_role, part)
                WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment IN ($5, $6)
               UNION ALL
               -- who opened a request, and who took its previews, which say what it stages
@@ -163,7 +169,7 @@ CREATE FUNCTION promote_internal.requesters(
     END;
 REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
-'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
+'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan, or has asked by promote.plan_and_deploy for that one, and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
 
 CREATE FUNCTION promote_internal.outdated(project text, environment text, component text, deployment integer)
     RETURNS TABLE (reason text, may_replace boolean)

@@ -253,11 +253,11 @@ COMMENT ON FUNCTION promote_internal.missing_checks(text, text, text, integer, t
 'What closes the gate "health": checks that are required of a revision, promoted from another environment (NULL: it was not), and that are not green at a time';
 
 CREATE FUNCTION promote_internal.soak(project text, environment text, component text, digest bytea, version text)
-    RETURNS TABLE (status text, revision integer, version text, same boolean, since timestamptz, unhealthy_at timestamptz,
+    RETURNS TABLE (failed boolean, revision integer, version text, same boolean, since timestamptz, unhealthy_at timestamptz,
                    failing text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        SELECT i.status, i.deployed_revision, run.version::text, run.same, began.at, bad.at,
+        SELECT i.status = 'FAILED', i.deployed_revision, run.version::text, run.same, began.at, bad.at,
                CASE WHEN bad.at IS NOT NULL THEN (
                    SELECT v.check_name
                      FROM promote.instance_health AS v
@@ -267,10 +267,11 @@ CREATE FUNCTION promote_internal.soak(project text, environment text, component 
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
               SELECT d.version, d.rendered_digest,
-                     d.version = $5 AND (SELECT r.digest
-                                           FROM promote.revision AS r
-                                          WHERE r.project = d.project AND r.environment = d.environment
-                                            AND r.component = d.component AND r.revision = d.revision) = $4 AS same
+                     d.version = $5 AND ((SELECT r.digest
+                                            FROM promote.revision AS r
+                                           WHERE r.project = d.project AND r.environment = d.environment
+                                             AND r.component = d.component AND r.revision = d.revision) = $4
+                                         OR d.rendered_digest = promote_internal.rendered_digest($1, $2, $4)) AS same
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                  AND d.deployment = i.deployed_by
@@ -281,11 +282,7 @@ CREATE FUNCTION promote_internal.soak(project text, environment text, component 
                WHERE b.project = i.project AND b.environment = i.environment AND b.component = i.component
                  AND run.same AND b.action <> 'PLAN' AND b.started_at IS NOT NULL
                  AND NOT (b.action = 'PROVISION' AND b.status NOT IN ('FAILED', 'ABORTED') AND b.version = $5
-                          AND b.rendered_digest = run.rendered_digest
-                          AND (SELECT r.digest
-                                 FROM promote.revision AS r
-                                WHERE r.project = b.project AND r.environment = b.environment
-                                  AND r.component = b.component AND r.revision = b.revision) = $4)
+                          AND b.rendered_digest = run.rendered_digest)
                ORDER BY b.project DESC, b.environment DESC, b.component DESC, b.started_at DESC LIMIT 1) AS other ON true
           LEFT JOIN LATERAL (
               SELECT m.finished_at AS at
@@ -304,4 +301,4 @@ CREATE FUNCTION promote_internal.soak(project text, environment text, component 
     END;
 REVOKE ALL ON FUNCTION promote_internal.soak(text, text, text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.soak(text, text, text, bytea, text) IS
-'What the gate "soak" looks at: what an instance runs (NULL: nothing), whether that is a configuration by a release, since when without a break, and the last report of ill health since then, with the check that still says so. A run begins with the first completed PROVISION behind the last thing that may have made it another one: whatever carried something else, failed, or was broken off';
+'What the gate "soak" looks at: what an instance runs (NULL: nothing), whether that is a configuration, as it is written or as it is rendered now, by a release, since when without a break, and the last report of ill health since then, with the check that still says so. A run begins with the first completed PROVISION behind the last thing that may have made it another one: whatever carried something else, failed, or was broken off';

@@ -83,6 +83,40 @@ REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, tex
 COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) IS
 'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier';
 
+CREATE FUNCTION promote_internal.brought_release(
+    project text, environment text, component text, revision integer, bundle text, version text)
+    RETURNS TABLE (source_environment text, source_revision integer)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT s.source_environment::text, s.source_revision
+          FROM promote.instance AS i
+          LEFT JOIN LATERAL (
+              SELECT d.bundle, d.version
+                FROM promote.deployment AS d
+               WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                 AND d.deployment = i.deployed_by
+               LIMIT 1) AS run ON true
+         CROSS JOIN LATERAL (
+              SELECT s.revision, s.source_environment, s.source_revision, s.version_constraint, s.release_channel
+                FROM promote.revision AS s
+               WHERE s.project = i.project AND s.environment = i.environment AND s.component = i.component
+                 AND s.revision > COALESCE(i.deployed_revision, 0) AND s.revision < $4
+                 AND s.source_environment <> s.environment
+               ORDER BY s.revision DESC LIMIT 1) AS s
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
+           AND (run.bundle, run.version) IS DISTINCT FROM ($5, $6)
+           AND NOT EXISTS (
+                   SELECT
+                     FROM promote.revision AS r
+                    WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                      AND r.revision > s.revision AND r.revision <= $4
+                      AND (r.origin = 'rollback'
+                           OR (r.version_constraint, r.release_channel) IS DISTINCT FROM (s.version_constraint, s.release_channel)));
+    END;
+REVOKE ALL ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) IS
+'From where the release was brought that a revision without a source would run: by the last promotion or fork before it that was not deployed. No row where that release runs already, or where somebody has chosen it since, by another constraint or channel or by going back';
+
 CREATE FUNCTION promote_internal.missing_references(
     project text, environment text, component text, bundle text, version text, coming jsonb)
     RETURNS TABLE (field text)
@@ -189,7 +223,7 @@ COMMENT ON COLUMN promote_internal.open_difference.since IS 'Since when that is 
 COMMENT ON COLUMN promote_internal.open_difference.adopted_revision IS 'Revision that adopts it, which may be deployed; NULL: none does';
 
 CREATE FUNCTION promote_internal.repeated_run(
-    project text, environment text, component text, digest bytea, version text, plan integer)
+    project text, environment text, component text, digest bytea, version text, plan integer, rendered_digest bytea)
     RETURNS TABLE (deployment integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
@@ -203,18 +237,20 @@ CREATE FUNCTION promote_internal.repeated_run(
                LIMIT 1) AS run
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
            AND run.version = $5
-           AND (SELECT r.digest
-                  FROM promote.revision AS r
-                 WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
-                   AND r.revision = i.deployed_revision) = $4
-           AND ($6 = 0 OR run.rendered_digest = (
-                    SELECT d.rendered_digest
-                      FROM promote.deployment AS d
-                     WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $6));
+           AND CASE WHEN $6 <> 0
+                    THEN run.rendered_digest = (
+                             SELECT d.rendered_digest
+                               FROM promote.deployment AS d
+                              WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $6)
+                    ELSE (SELECT r.digest
+                            FROM promote.revision AS r
+                           WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                             AND r.revision = i.deployed_revision) = $4
+                         OR run.rendered_digest = COALESCE($7, promote_internal.rendered_digest($1, $2, $4)) END;
     END;
-REVOKE ALL ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer) IS
-'What runs, where a configuration and a release, as the plan (0: none) renders them, are what runs: to deploy them puts right what differs';
+REVOKE ALL ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer, bytea) IS
+'What runs, where a configuration and a release are what runs, as the plan (0: none) renders them, or, without one, as it is written or rendered now (NULL: it is stored): to deploy them puts right what differs';
 
 CREATE FUNCTION promote_internal.recorded_changes(project text, environment text, component text, plan integer)
     RETURNS TABLE (change integer, address text, type text, action text, origin text, mode text, fingerprint bytea,

@@ -65,7 +65,7 @@ BEGIN
         'bundle',
         'bundle_release',
         'component',
-        'instance -status -revision -deployment -version_constraint -release_channel -deployed_revision -deployed_by -changed_by',
+        'instance -status -revision -deployment -version_constraint -release_channel -deployed_revision -deployed_by -changed_by -removed_secrets',
         'promotion_path',
         'approval_rule',
         'override_rule',
@@ -92,7 +92,7 @@ BEGIN
     -- recorders of revisions, steps, plans and logs mark these themselves, and for tables that are never updated the
     -- trigger only says the columns
     FOREACH line IN ARRAY ARRAY[
-        'instance instance UPDATE status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by',
+        'instance instance UPDATE status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by removed_secrets',
         'revision instance UPDATE',
         'deployment instance INSERT',
         'deployment_log instance UPDATE',

@@ -252,6 +252,7 @@ CREATE TABLE promote.instance (
     deployed_revision  integer,
     deployed_by        integer,
     changed_by         integer NOT NULL DEFAULT 0,
+    removed_secrets    jsonb,
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT instance_pkey PRIMARY KEY (project, environment, component),
     CONSTRAINT instance_environment_fkey FOREIGN KEY (project, environment)
@@ -296,6 +297,7 @@ COMMENT ON COLUMN promote.instance.release_channel IS 'The desired revision''s. 
 COMMENT ON COLUMN promote.instance.deployed_revision IS 'Revision that it runs; NULL: it is not provisioned. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.deployed_by IS 'PROVISION deployment that brought that about. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.changed_by IS 'Last PROVISION or DECOMMISSION that a worker has begun to carry out and that is over, whatever came of it; 0: none yet. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.removed_secrets IS 'Names of secrets that it has had, each with the time when it was removed last; NULL: none was. Kept by promote.remove_secret';
 COMMENT ON COLUMN promote.instance.created_at IS 'When the row was inserted';
 
 CREATE FUNCTION promote_internal.effective_attributes(of_project jsonb, of_environment jsonb, of_component jsonb, of_instance jsonb)

@@ -24,6 +24,7 @@ CREATE VIEW promote_internal.matrix_cell WITH (security_invoker = true) AS
            s.deployed_revision,
            s.deployed_version,
            s.deployed_digest,
+           s.rendered_digest,
            s.desired_revision AS revision,
            s.desired_version AS version,
            s.desired_digest AS digest,
@@ -78,6 +79,7 @@ COMMENT ON COLUMN promote_internal.matrix_cell.since IS 'When that began';
 COMMENT ON COLUMN promote_internal.matrix_cell.deployed_revision IS 'Revision that it runs';
 COMMENT ON COLUMN promote_internal.matrix_cell.deployed_version IS 'Release that it runs';
 COMMENT ON COLUMN promote_internal.matrix_cell.deployed_digest IS 'Digest of the configuration that it runs';
+COMMENT ON COLUMN promote_internal.matrix_cell.rendered_digest IS 'Digest of that as it was rendered';
 COMMENT ON COLUMN promote_internal.matrix_cell.revision IS 'Revision that it desires';
 COMMENT ON COLUMN promote_internal.matrix_cell.version IS 'Release that it desires';
 COMMENT ON COLUMN promote_internal.matrix_cell.digest IS 'Digest of the configuration that it desires';

@@ -165,25 +165,26 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                    WHEN i.status = 'DECOMMISSIONED' THEN 'decommissioned'
                    WHEN i.deployed_by IS NULL THEN 'never_deployed'
                    WHEN drifted.at IS NOT NULL OR found.at IS NOT NULL THEN 'drifted'
-                   WHEN desired.digest <> deployed.digest OR rel.version <> run.version THEN 'stale'
+                   WHEN rel.version <> run.version THEN 'stale'
                    WHEN (run.remote_references IS NOT NULL OR rel.remote_references <> '{}')
                         AND run.remote_references IS DISTINCT FROM
                             promote_internal.desired_references(i.project, i.environment, i.component, rel.remote_references)
                         AND rel.version IS NOT NULL
                    THEN 'stale'
-                   -- nothing was replaced where the rendered params are the params
-                   WHEN run.rendered_digest <> deployed.digest
-                        AND run.rendered_digest <> (
+                   -- what is written otherwise may be rendered the same; nothing was replaced where the rendered params
+                   -- are the params
+                   WHEN (desired.digest <> deployed.digest OR run.rendered_digest <> deployed.digest)
+                        AND COALESCE(run.rendered_digest <> (
                             SELECT c.rendered_digest FROM promote_internal.config_rendered AS c
                              WHERE c.project = i.project AND c.environment = i.environment
-                               AND c.digest = desired.digest)
+                               AND c.digest = desired.digest), desired.digest <> deployed.digest)
                    THEN 'stale'
-                   -- its worker may have had another secret
+                   -- its worker may have had other secrets
                    WHEN rel.secrets <> '{}'
                         AND EXISTS (
-                            SELECT FROM promote.secret AS s
+                            SELECT FROM promote_internal.moved_secret AS s
                              WHERE s.project = i.project AND s.environment = i.environment
-                               AND s.component = i.component AND s.set_at > run.started_at
+                               AND s.component = i.component AND s.at > run.started_at
                                AND rel.secrets ? s.secret)
                    THEN 'stale'
                    ELSE 'in_sync'

@@ -445,7 +445,8 @@ CREATE FUNCTION promote_internal.request_item_facts(
                i.revision,
                i.deployed_revision,
                q.digest,
-               o.digest = n.digest AND d.version = n.version,
+               d.version = n.version
+               AND (o.digest = n.digest OR d.rendered_digest = promote_internal.rendered_digest($1, $3, n.digest)),
                n.origin,
                n.actor
           FROM promote.project AS p
@@ -469,7 +470,7 @@ CREATE FUNCTION promote_internal.request_item_facts(
                       AND r.revision = i.deployed_revision
                     LIMIT 1) AS o ON true
           LEFT JOIN LATERAL (
-                   SELECT d.version FROM promote.deployment AS d
+                   SELECT d.version, d.rendered_digest FROM promote.deployment AS d
                     WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                       AND d.deployment = i.deployed_by
                     LIMIT 1) AS d ON i.status = 'PROVISIONED'
@@ -565,7 +566,7 @@ CREATE FUNCTION promote.open_request(
     AS 'MODULE_PATHNAME', 'promote_open_request';
 REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) IS
-'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request';
+'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request, its row as it is now and not as it was opened';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
     RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason jsonb,
@@ -729,7 +730,7 @@ CREATE FUNCTION promote_internal.request_document(project text, request integer)
                                                 'plan_digest', pg_catalog.encode(d.plan_digest, 'hex'), 'plan_facts', d.plan_facts,
                                                 'plan_defects', d.plan_defects, 'diff', d.diff, 'destructive', d.destructive,
                                                 'gates', d.gates, 'actor', d.actor, 'database_role', d.database_role,
-                                                'moved_by', d.moved_by, 'moved_role', d.moved_role,
+                                                'moved_by', d.moved_by, 'moved_role', d.moved_role, 'joined_by', d.joined_by,
                                                 'created_at', d.created_at, 'worker', d.worker, 'started_at', d.started_at,
                                                 'finished_at', d.finished_at, 'reason', d.reason) ORDER BY d.deployment), '[]')
                                               FROM promote.deployment AS d

@@ -63,6 +63,22 @@ CREATE TRIGGER guard_secret_truncate BEFORE TRUNCATE ON promote.secret
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret_truncate;
 
+CREATE VIEW promote_internal.moved_secret WITH (security_invoker = true) AS
+    SELECT s.project, s.environment, s.component, s.secret, s.set_at AS at
+      FROM promote.secret AS s
+    UNION ALL
+    SELECT i.project, i.environment, i.component, g.secret, g.at::timestamptz
+      FROM promote.instance AS i
+     CROSS JOIN LATERAL pg_catalog.jsonb_each_text(i.removed_secrets) AS g (secret, at);
+-- instance_status reads it as whoever asks, who cannot name it.
+GRANT SELECT ON promote_internal.moved_secret TO PUBLIC;
+COMMENT ON VIEW promote_internal.moved_secret IS 'When secrets were set, and when secrets were removed: a worker who has begun before may have been handed others';
+COMMENT ON COLUMN promote_internal.moved_secret.project IS 'The instance''s project';
+COMMENT ON COLUMN promote_internal.moved_secret.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote_internal.moved_secret.component IS 'The instance''s component';
+COMMENT ON COLUMN promote_internal.moved_secret.secret IS 'What it is called';
+COMMENT ON COLUMN promote_internal.moved_secret.at IS 'When it was set or removed';
+
 CREATE VIEW promote_internal.waiting_secret AS
     SELECT s.project, s.environment, s.component, s.secret, s.revision, s.replaced
       FROM promote.secret AS s

@@ -48,6 +48,7 @@
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
 #define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* a missing argument, or one out of bounds */
+#define PM_CANNOT_TAKE			PM_ERRCODE('4', '0', '5')	/* named to be promoted alone, and cannot be */
 
 /* Deployments */
 #define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */
@@ -88,6 +89,7 @@
 #define PM_UNDECLARED			PM_ERRCODE('7', '1', '4')	/* the release declares no such secret or slot */
 #define PM_INVALID_SECRET		PM_ERRCODE('7', '1', '5')	/* empty, too large, or not JSON */
 #define PM_REFERENCE_FIXED		PM_ERRCODE('7', '2', '1')	/* a reference of something that is provisioned */
+#define PM_SENSITIVE_REFERENCE	PM_ERRCODE('7', '2', '2')	/* a reference that would show what must not be seen */
 
 /* Evidence */
 #define PM_CANNOT_PRUNE			PM_ERRCODE('7', '3', '1')	/* audit rows that have to stay */

@@ -32,8 +32,8 @@ PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
  * placeholders replaced, by which a branch of the schema may be decided.
  * variables are one or two sets of parameters, NULL for none.
  */
-static JsonMark *
-noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
+JsonMark *
+compose_noncopyable(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonbValue	view,
@@ -64,8 +64,8 @@ static Jsonb *
 overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 			const Jsonb *const *variables)
 {
-	JsonMark   *source_marks = noncopyable_marks(source, schema, variables);
-	JsonMark   *own_marks = noncopyable_marks(destination, schema, variables);
+	JsonMark   *source_marks = compose_noncopyable(source, schema, variables);
+	JsonMark   *own_marks = compose_noncopyable(destination, schema, variables);
 
 	if (source_marks == NULL && own_marks == NULL)
 		return (Jsonb *) source;

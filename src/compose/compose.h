@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "compose/mask.h"
+#include "json/marks.h"
 
 /* What a deployment carries, or would carry, with its configuration and release. */
 typedef struct Carried
@@ -79,6 +80,7 @@ typedef struct Obstacle
 
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
+extern JsonMark *compose_noncopyable(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables);
 extern Jsonb *compose_base(const Proposal *proposal);
 extern Jsonb *compose_edit(Proposal *proposal, const Jsonb *patch);
 extern Jsonb *compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *overrides);

@@ -4,10 +4,13 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/numeric.h"
 
 #include "base/grow.h"
 #include "compose/entry.h"
+#include "json/builder.h"
 #include "json/path.h"
+#include "json/reader.h"
 #include "json/writer.h"
 #include "parse/name.h"
 #include "schema/schema.h"
@@ -234,52 +237,86 @@ entry_new(const Entry *entry)
 	return entry_shown(entry->has_new ? &entry->new_value : NULL, entry->flags);
 }
 
-/* Write one side of an entry under its key; a missing value has no key. */
-static void
-write_side(JsonBuilder *builder, const char *key, bool there, const JsonbValue *value, uint32 flags)
+/* A field of an entry that is written. */
+typedef struct EntryField
+{
+	const char *key;
+	JsonbValue	value;
+} EntryField;
+
+/* A C string as a field. */
+static EntryField
+text_field(const char *key, const char *text)
+{
+	return (EntryField) {key, json_string(text, strlen(text))};
+}
+
+/* A side of an entry as a field, as it is shown. */
+static EntryField
+side_field(const char *key, const JsonbValue *value, uint32 flags)
 {
 	JsonbValue	mask;
 
-	if (!there)
-		return;
-	json_build_key(builder, key, strlen(key));
-	json_build_value(builder, mask_shown(value, flags, &mask));
+	return (EntryField) {key, *mask_shown(value, flags, &mask)};
+}
+
+/* List the fields of an entry, in the order of jsonb's keys; returns how many there are. */
+static int
+list_fields(const Entry *entry, EntryField *fields)
+{
+	const JsonbValue yes = {.type = jbvBool,.val.boolean = true};
+	int			count = 0;
+
+	if (entry->has_new)
+		fields[count++] = side_field("new", &entry->new_value, entry->flags);
+	if (entry->has_old)
+		fields[count++] = side_field("old", &entry->old_value, entry->flags);
+	fields[count++] = text_field("kind", entry_kind_name(entry));
+	fields[count++] = text_field("path", entry->path);
+	if (entry->since > 0)
+		fields[count++] = (EntryField) {"since", {.type = jbvNumeric,.val.numeric = int64_to_numeric(entry->since)}};
+	fields[count++] = text_field("change", entry_change(entry));
+	if (entry->flags & SCHEMA_IMMUTABLE)
+		fields[count++] = (EntryField) {"immutable", yes};
+	if (entry->flags & SCHEMA_SENSITIVE)
+		fields[count++] = (EntryField) {"sensitive", yes};
+	return count;
 }
 
 /*
- * Write an entry into the array that is open: an object with kind, path, change (add, change,
- * remove), old and new (each only where there is a value, sensitive ones masked), immutable and
- * sensitive (each only where it is true), and since.
+ * Write an entry: an object with kind, path, change (add, change, remove), old and new (each only
+ * where there is a value, sensitive ones masked), immutable and sensitive (each only where it is
+ * true), and since.
  */
-void
-entry_write(JsonBuilder *builder, const Entry *entry)
+static void
+write_entry(JsonWriter *writer, const Entry *entry)
 {
-	json_build_begin_object(builder);
-	json_build_field(builder, "kind", entry_kind_name(entry));
-	json_build_field(builder, "path", entry->path);
-	json_build_field(builder, "change", entry_change(entry));
-	write_side(builder, "old", entry->has_old, &entry->old_value, entry->flags);
-	write_side(builder, "new", entry->has_new, &entry->new_value, entry->flags);
-	if (entry->flags & SCHEMA_IMMUTABLE)
-		json_build_flag(builder, "immutable", true);
-	if (entry->flags & SCHEMA_SENSITIVE)
-		json_build_flag(builder, "sensitive", true);
-	if (entry->since > 0)
-		json_build_number(builder, "since", entry->since);
-	json_build_end_object(builder);
+	EntryField	fields[8];
+	int			count = list_fields(entry, fields);
+	JsonWriterFrame frame;
+
+	json_open_object(writer, &frame, count);
+	for (int i = 0; i < count; i++)
+		json_write_key(writer, fields[i].key, strlen(fields[i].key));
+	for (int i = 0; i < count; i++)
+		json_write_value(writer, &fields[i].value);
+	json_close(writer);
 }
 
-/* A diff as a document, an array. */
+/* A diff as a document, an array, which may have an entry for each leaf of two documents: it is laid out at once. */
 Jsonb *
 entries_document(const Entries *entries)
 {
-	JsonBuilder	builder;
+	JsonWriter	writer;
+	JsonWriterFrame frame;
 
-	json_begin_array(&builder);
+	json_writer_init(&writer, 0);
+	json_open_array(&writer, &frame, entries->count);
 	for (Size i = 0; i < entries->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		entry_write(&builder, &entries->list[i]);
+		write_entry(&writer, &entries->list[i]);
 	}
-	return json_builder_finish(&builder);
+	json_close(&writer);
+	return json_writer_finish(&writer);
 }

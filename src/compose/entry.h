@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "compose/compose.h"
-#include "json/builder.h"
 
 /* The kinds of entries. */
 typedef enum EntryKind
@@ -59,7 +58,6 @@ extern const char *entry_change(const Entry *entry);
 extern Jsonb *entry_shown(const JsonbValue *value, uint32 flags);
 extern Jsonb *entry_old(const Entry *entry);
 extern Jsonb *entry_new(const Entry *entry);
-extern void entry_write(JsonBuilder *builder, const Entry *entry);
 extern Jsonb *entries_document(const Entries *entries);
 
 #endif							/* PROMOTE_COMPOSE_ENTRY_H */

@@ -20,6 +20,7 @@
 #include "gate/review.h"
 #include "grant/access.h"
 #include "grant/role.h"
+#include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "promotion/carry.h"
 #include "promotion/diff.h"
@@ -78,6 +79,24 @@ pass_gates(const Sql *sql, const InstanceKey *key, DeploymentOrder *order)
 	order->gates = gate_verdict(sql, &gate);
 }
 
+/*
+ * Note in the row of a PLAN that is to be deployed that the caller wants that, too: whoever
+ * has asked is no independent judge of what is deployed then.
+ */
+static void
+join_plan(const Sql *sql, const InstanceKey *key, int32 plan)
+{
+	static Statement write = {"UPDATE promote.deployment AS d"
+		" SET joined_by = COALESCE(d.joined_by, '[]') || w.who"
+		" FROM (SELECT pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('actor', $5, 'database_role', $6))"
+		"  OFFSET 0) AS w (who)"
+		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND (d.actor, d.database_role) <> ($5, $6)"
+		" AND NOT COALESCE(d.joined_by @> w.who, false)"};
+	Person		who = current_person();
+
+	(void) guarded_run(sql, &write, AS_KEY(key), AS_INT(plan), AS_TEXT(who.actor), AS_TEXT(who.database_role));
+}
+
 /* Write the order, unless a deployment of that content exists; returns the number of either. */
 static int32
 write_order(const Sql *sql, Review *review, DeploymentOrder *order)
@@ -94,6 +113,8 @@ write_order(const Sql *sql, Review *review, DeploymentOrder *order)
 			config_store(sql, proposed->key.project, proposal->rendered);
 		deployment_queue(sql, &proposed->key, number, &proposed->head, order);
 	}
+	else if (order->deploy_as)
+		join_plan(sql, &proposed->key, number);
 	return number;
 }
 
@@ -189,7 +210,7 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 	DeploymentOrder order;
 	Carried		runs;
 
-	if (review_is_decommissioned(review))
+	if (review->proposed.decommissioned)
 		return review->changed_by;
 	review_decommission(review);
 	if (!deployment_carries(sql, &review->proposed.key, review->changed_by, false, &runs))

@@ -23,6 +23,7 @@
 #include "promotion/carry.h"
 #include "promotion/diff.h"
 #include "registry/instance.h"
+#include "registry/remote_reference.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_rollback_instance);
@@ -38,7 +39,7 @@ typedef struct Rollback
 	/* where it leads to; 0 and NULL: to nothing that ran */
 	int32		revision;
 	char	   *bundle;
-	char	   *version;		/* release that ran */
+	const char *version;		/* release that ran */
 	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
 	char	   *judged_version; /* release that the revision was judged by */
@@ -123,7 +124,7 @@ add_obstacle(void *state, const Obstacle *obstacle)
 
 /* Note an obstacle that has no path in the params. */
 static void
-add_sentence(Rollback *rollback, int sqlstate, char *message)
+add_sentence(Rollback *rollback, int sqlstate, const char *message)
 {
 	add_obstacle(rollback, &(Obstacle) {sqlstate, NULL, message});
 }
@@ -143,23 +144,35 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Make the proposal: the old configuration by the release that ran with it, from
- * the old channel.  A revision that is desired already keeps the release that it
- * was judged by, even if its constraint selects another one now.
+ * Make the proposal to plan what is desired already, and what would be deployed of it: by the release that its
+ * constraint selects now.  That is no reason to stage it again.
  */
+static void
+propose_desired(const Sql *sql, Rollback *rollback)
+{
+	ProposedRevision *proposed = &rollback->proposed;
+
+	proposal_from(sql, &rollback->key, rollback->key.environment, NULL, NULL, false, proposed);
+	rollback->version = proposed->proposal.version;
+	proposed->current_version = unconstify(char *, rollback->version);
+	rollback->block_reason = proposed->block_reason;
+}
+
+/* Make the proposal: the old configuration by the release that ran with it, from the old channel. */
 static void
 propose(const Sql *sql, Rollback *rollback)
 {
-	bool		desired = rollback->revision == rollback->desired;
 	ProposedRevision *proposed = &rollback->proposed;
 
-	proposal_from(sql, &rollback->key, rollback->key.environment,
-				  desired ? rollback->judged_version : rollback->version, rollback->channel,
-				  false, proposed);
+	if (rollback->revision != 0 && rollback->revision == rollback->desired)
+	{
+		propose_desired(sql, rollback);
+		return;
+	}
+	proposal_from(sql, &rollback->key, rollback->key.environment, rollback->version, rollback->channel, false,
+				  proposed);
 	if (rollback->revision == 0)
 		return;
-	if (desired)
-		proposed->version_constraint = proposed->current_constraint;
 	proposed->proposal.params = proposed->proposal.source_params = rollback->params;
 	proposed->proposal.source_kept = rollback->kept;
 	proposed->proposal.other_schemas[2] = rollback->judged_schema;
@@ -198,8 +211,13 @@ read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 	else
 	{
 		compose_obstacles(proposal, add_obstacle, rollback);
+		proposal_render_references(&rollback->proposed);
 		foreach(cell, rollback->proposed.reference_problems)
-			add_sentence(rollback, PM_INVALID_PLACEHOLDER, lfirst(cell));
+		{
+			const ReferenceProblem *problem = lfirst(cell);
+
+			add_sentence(rollback, problem->sqlstate, problem->message);
+		}
 		carry_judge(sql, &rollback->proposed, false);
 	}
 }
@@ -218,6 +236,8 @@ way_out(int sqlstate)
 			return "Publish the release again, or roll back to another revision.";
 		case PM_INVALID_PLACEHOLDER:
 			return "Give the environment the parameters named above.";
+		case PM_SENSITIVE_REFERENCE:
+			return "Remote references are shown everywhere: give them other parameters by promote.set_remote_reference.";
 		case PM_IMMUTABLE:
 			return "Roll back to another revision, or pass allow_replace => true: what runs would be replaced.";
 		default:

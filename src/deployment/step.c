@@ -70,6 +70,7 @@ static const Step steps[] = {
 #define LEASE_LOST_EVENT "deployment.lost"	/* of going back to the queue because the lease was over */
 #define PLAN_RECORDED_EVENT "plan.recorded"
 #define NOT_DEPLOYED_EVENT "plan.not_deployed"
+#define JOINED_EVENT "plan.joined"
 
 /*
  * The columns that steps change; all others but those of rebased are what a deployment carries.
@@ -77,7 +78,8 @@ static const Step steps[] = {
  */
 static const char *const moving[] = {
 	"status", "queued_at", "due_at", "worker", "fencing", "lost_leases", "seen_change", "started_at",
-	"finished_at", "approved_by", "reason", "gates", "not_deployed", "plan_facts", "plan_defects", "plan_digest"
+	"finished_at", "approved_by", "reason", "gates", "not_deployed", "joined_by",
+	"plan_facts", "plan_defects", "plan_digest"
 };
 
 #define FIRST_RECORDED (lengthof(moving) - 3)
@@ -90,7 +92,7 @@ static const char *const rebased[] = {
 /* The columns that the audit log has of a step, without the place in the queue, which changes between steps. */
 static const char *const state_names[] = {
 	"deployment", "status", "worker", "fencing", "lost_leases", "seen_change", "started_at",
-	"finished_at", "approved_by", "reason", "not_deployed", "plan_digest", "plan_facts", "plan_defects",
+	"finished_at", "approved_by", "reason", "not_deployed", "joined_by", "plan_digest", "plan_facts", "plan_defects",
 	/* only where the step changes them: see rebased */
 	"base_deployment", "base_revision", "previous_version", "destructive", "diff"
 };
@@ -588,7 +590,8 @@ event_of(const Update *update)
 {
 	if (update->from == update->to)
 		return trigger_differs(update->data, "plan_digest") ? PLAN_RECORDED_EVENT :
-			trigger_differs(update->data, "not_deployed") ? NOT_DEPLOYED_EVENT : NULL;
+			trigger_differs(update->data, "not_deployed") ? NOT_DEPLOYED_EVENT :
+			trigger_differs(update->data, "joined_by") ? JOINED_EVENT : NULL;
 	if (trigger_differs(update->data, "lost_leases") && !is_end(update->to))
 		return LEASE_LOST_EVENT;
 	return find_step(update->from, update->to)->event;

@@ -26,6 +26,7 @@ typedef struct SourceStatus
 	int32		deployed_revision;	/* 0: none is */
 	char	   *deployed_version;	/* NULL with it */
 	bytea	   *deployed_digest;	/* NULL with it */
+	bytea	   *rendered_digest;	/* NULL with it */
 } SourceStatus;
 
 /*
@@ -55,6 +56,7 @@ typedef struct GateCase
 	bytea	   *plan_digest;	/* of that plan, or of what a DECOMMISSION takes away; NULL: none */
 	int32		revision;		/* that would be deployed */
 	bytea	   *digest;			/* of the revision's configuration */
+	bytea	   *rendered_digest;	/* of that as it would be rendered; NULL: it is stored, and can be looked up */
 	const char *bundle;
 	const char *version;		/* release that would be deployed; NULL: there is none */
 	const Jsonb *references;	/* remote references that would be copied to it first; NULL: none */

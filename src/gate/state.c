@@ -20,7 +20,7 @@
 /* ---- the source ---- */
 
 static const SqlField source_fields[] = {
-	SQL_FIELDS(SourceStatus, "v", status, since, deployed_revision, deployed_version, deployed_digest)
+	SQL_FIELDS(SourceStatus, "v", status, since, deployed_revision, deployed_version, deployed_digest, rendered_digest)
 };
 
 /* Read the status of the source, unless it is known; false: the source does not exist any more. */
@@ -37,6 +37,20 @@ read_source(const Sql *sql, const GateCase *gate, SourceStatus *source)
 	}
 	rows = sql_read(sql, &read, AS_TEXT(gate_source_name(gate)));
 	return sql_row(&rows, 0, source);
+}
+
+/* Does the source run the configuration that was promoted?  That may be written otherwise, and be rendered the same. */
+static bool
+runs_promoted(const Sql *sql, const GateCase *gate, const SourceStatus *source)
+{
+	static Statement read = {"SELECT promote_internal.rendered_digest($1, $2, $3) = $4"};
+	SqlRows		rows;
+
+	if (json_digest_equal(source->deployed_digest, gate->source_digest))
+		return true;
+	rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment),
+					AS_BYTEA(gate->source_digest), AS_BYTEA(source->rendered_digest));
+	return sql_bool(&rows, 0);
 }
 
 /*
@@ -59,7 +73,7 @@ gate_source_in_sync(const Sql *sql, GateCase *gate)
 		subject = source.status;
 		problem = psprintf("the source \"%s\" is %s, not in_sync", name, source.status);
 	}
-	else if (!json_digest_equal(source.deployed_digest, gate->source_digest))
+	else if (!runs_promoted(sql, gate, &source))
 	{
 		subject = "configuration";
 		problem = psprintf("the source \"%s\" runs revision %d, not the configuration of revision %d that was promoted",
@@ -91,22 +105,48 @@ is_proven(const Sql *sql, const GateCase *gate)
 					AS_BOOL(gate->path_only)).count > 0;
 }
 
+static const SqlField brought_fields[] = {
+	SQL_FIELDS(GateCase, "b", source_environment, source_revision)
+};
+
+/*
+ * Find where the release was promoted from: the case's own source, or that of what
+ * was promoted below an edit or adopted drift, and goes along with it.
+ */
+static bool
+find_release_source(const Sql *sql, const GateCase *gate, GateCase *from)
+{
+	static Statement read = SQL_ROWS(brought_fields,
+									 "SELECT $* FROM promote_internal.brought_release($1, $2, $3, $4, $5, $6) AS b");
+	SqlRows		rows;
+
+	*from = *gate;
+	if (gate->source_environment)
+		return gate_has_source(gate);
+	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision), AS_TEXT(gate->bundle),
+					AS_TEXT(gate->version));
+	return sql_row(&rows, 0, from);
+}
+
 /*
  * Gate "release_unproven": unless the environment does without, the release of
- * what was promoted ran at the source, or upstream of it.  What was edited has no
- * source, and is not judged.  An override holds for the release that it was given for.
+ * what was promoted ran at the source, or upstream of it.  Who chooses a release by
+ * an edit has no source, and is not judged.  An override holds for the release that
+ * it was given for.
  */
 void
 gate_release_unproven(const Sql *sql, GateCase *gate)
 {
+	GateCase	from;
 	char	   *where;
 
-	if (!gate->require_proven_release || !gate_has_source(gate) || gate->version == NULL || is_proven(sql, gate))
+	if (!gate->require_proven_release || gate->version == NULL || !find_release_source(sql, gate, &from) ||
+		is_proven(sql, &from))
 		return;
 	where = gate->path_only ? psprintf("anywhere upstream of \"%s\"", gate->key.environment) :
-		psprintf("at \"%s\", nor where that was promoted from", gate_source_name(gate));
+		psprintf("at \"%s\", nor where that was promoted from", gate_source_name(&from));
 	gate_block(gate, "release_unproven", psprintf("%s %s", gate->bundle, gate->version), GATE_NO_TIME, GATE_NO_TIME,
-			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(gate)),
+			   psprintf("whoever deploys it at \"%s\" first", gate_source_name(&from)),
 			   psprintf("release %s has not run %s", gate->version, where));
 }
 
@@ -127,10 +167,10 @@ static const SqlField difference_fields[] = {
 static bool
 puts_right(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = {"SELECT r.deployment FROM promote_internal.repeated_run($1, $2, $3, $4, $5, $6) AS r"};
+	static Statement read = {"SELECT r.deployment FROM promote_internal.repeated_run($1, $2, $3, $4, $5, $6, $7) AS r"};
 
 	return sql_read(sql, &read, AS_KEY(&gate->key), AS_BYTEA(gate->digest), AS_TEXT(gate->version),
-					AS_INT(gate->plan)).count > 0;
+					AS_INT(gate->plan), AS_BYTEA(gate->rendered_digest)).count > 0;
 }
 
 /* May any difference be open that the revision does not adopt?  A quick look, before open_difference is read. */

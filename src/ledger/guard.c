@@ -158,7 +158,7 @@ promote_refuse_rewrite(PG_FUNCTION_ARGS)
 static const char *const guarded_columns[] = {
 	"project", "environment", "component", "status",
 	"revision", "deployment", "version_constraint", "release_channel",
-	"deployed_revision", "deployed_by", "changed_by"
+	"deployed_revision", "deployed_by", "changed_by", "removed_secrets"
 };
 
 /* Refuse a value for a column that the triggers maintain. */

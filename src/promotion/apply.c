@@ -154,7 +154,7 @@ read_destination(const Sql *sql, Application *application)
 	path_require(sql, destination, application->source.environment, proposed->path_only, false);
 }
 
-/* Refuse to apply to what was decommissioned, and by a release that is missing or blocked. */
+/* Refuse a release that is missing or blocked, and what was decommissioned. */
 static void
 check_destination(const Sql *sql, const Application *application)
 {
@@ -162,12 +162,7 @@ check_destination(const Sql *sql, const Application *application)
 
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_MERGE);
-	if (proposed->decommissioned)
-		ereport(ERROR,
-				(errcode(PM_DECOMMISSIONED),
-				 errmsg("cannot apply a revision to \"%s\"", proposed->proposal.instance),
-				 errdetail_internal("%s.", promotion_would_revive(&application->destination)),
-				 errhint("Bring it back first, by promote.promote_instance with reprovision => true.")));
+	proposal_require_alive(proposed);
 }
 
 /* Merge, and refuse conflicts: those of the release and of the params together. */

@@ -207,7 +207,9 @@ start_clock(Clock *clock, Entries *entries, const Carried *desired)
 
 static const SqlField former_fields[] = {
 	SQL_FIELDS(Carried, "r", revision, version, version_constraint, release_channel),
-	SQL_FIELD(Carried, params, "c.params")
+	SQL_FIELD(Carried, params, "c.params"),
+	SQL_FIELD(Carried, slots, "(SELECT f.remote_references FROM promote.bundle_release AS f"
+			  " WHERE f.bundle = r.bundle AND f.version = r.version)")
 };
 
 /* Desired revisions of an instance, which are looked at as they would be rendered now. */
@@ -215,7 +217,7 @@ typedef struct Past
 {
 	const InstanceKey *key;
 	const Jsonb *parameters;	/* of the environment */
-	Jsonb	   *references;		/* no revision says them */
+	Jsonb	   *references;		/* no revision says them, but for which slots */
 	int32		newest;			/* the first that is looked at */
 	int32		above;			/* those up to this are not */
 	bool		read_only;
@@ -233,7 +235,7 @@ read_former(const Sql *sql, const Past *past, int32 revision, Carried *former)
 	if (!sql_row(&rows, 0, former))
 		return false;
 	former->params = json_render(former->params, past->parameters, true);
-	former->references = past->references;
+	former->references = reference_declared(past->references, former->slots);
 	return true;
 }
 
@@ -284,7 +286,7 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 	const Past	past = {
 		.key = &proposed->key,
 		.parameters = proposed->proposal.parameters,
-		.references = proposed->own_references,
+		.references = proposed->present_references,
 		.newest = proposed->current_revision,
 		.above = is_planned ? proposed->plan_revision : base,
 		.read_only = read_only

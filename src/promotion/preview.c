@@ -15,6 +15,7 @@
 #include "json/render.h"
 #include "promotion/diff.h"
 #include "promotion/preview.h"
+#include "registry/remote_reference.h"
 #include "schema/schema.h"
 #include "secret/secret.h"
 
@@ -39,6 +40,8 @@ typedef struct Preview
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
+	EntryIndex		kept_release;	/* from the source's release to the desired one, where that is not taken */
+	EntryIndex		hidden;			/* masked leaves of any state that the overrides set */
 } Preview;
 
 /* A row; a value of NULL is not there. */
@@ -172,10 +175,7 @@ row_of(const Entry *change, const Entry *waiting)
 
 /* ---- leaves ---- */
 
-/*
- * Is a leaf set by the overrides and masked in its old state?  visit_hidden returns its row,
- * whether the override changes the value or not.
- */
+/* Is a leaf set by the overrides and masked in its old state? */
 static bool
 is_hidden(uint32 flags, bool overridden)
 {
@@ -220,91 +220,77 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 		row.running_value = leaf_at(preview->desired.params, row.path, &value);
 	else
 		row.new_value = new_of(waiting);
-	if (overridden && is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
+	/* put_hidden returns its row, whether the override changes the value or not */
+	if (look_up(&preview->hidden, row.path))
 		return;
-	/* unmasked, it would show that the override equals a masked value */
-	if (overridden && is_given(preview, row.path))
+	/* masked, it would show that the override equals a masked value */
+	if (overridden && is_given(preview, row.path) && !is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	row.origin = leaf_origin(preview, row.path);
 	put_row(preview, &row);
 }
 
-/* A leaf in the states that have one at its path; NULL: that state has none. */
-typedef struct HiddenLeaf
-{
-	JsonbValue	values[3];
-	const JsonbValue *old_value;
-	const JsonbValue *new_value;
-	const JsonbValue *running_value;
-	uint32		flags;
-} HiddenLeaf;
-
-/* Look a leaf up in all states.  Is it masked, and set by the overrides? */
-static bool
-take_hidden(const Preview *preview, const JsonChange *leaf, HiddenLeaf *hidden)
-{
-	hidden->old_value = leaf_at(preview->own.params, leaf->path, &hidden->values[0]);
-	hidden->new_value = leaf_at(preview->desired.params, leaf->path, &hidden->values[1]);
-	hidden->running_value = leaf_at(preview->runs ? preview->runs->params : NULL, leaf->path, &hidden->values[2]);
-	hidden->flags = hidden_flags(preview, leaf->path, leaf->flags);
-	return is_hidden(hidden->flags, is_overridden(preview, leaf->path));
-}
-
-/* A state whose masked leaves are visited, unless one of those before it has them. */
+/* A state whose masked leaves are visited. */
 typedef struct HiddenWalk
 {
 	const Preview *preview;
-	const Carried *before[2];	/* NULL: none */
-	bool		puts;			/* return their rows? */
-	bool		found;			/* was there one? */
+	Entries		found;
 } HiddenWalk;
 
-/*
- * Visit a masked leaf that the overrides set and no state before has.  A JsonChangeCollector.  What
- * its row says follows from which of the states have such a leaf, not from their values.
- */
+/* Note a masked leaf that the overrides set, unless a state before has it as well.  A JsonChangeCollector. */
 static void
-visit_hidden(void *state, const JsonChange *leaf)
+note_hidden(void *state, const JsonChange *leaf)
 {
 	HiddenWalk *walk = state;
-	const Preview *preview = walk->preview;
-	HiddenLeaf	hidden;
+	uint32		flags = hidden_flags(walk->preview, leaf->path, leaf->flags);
 
-	for (int i = 0; i < lengthof(walk->before); i++)
-		if (walk->before[i] && leaf_at(walk->before[i]->params, leaf->path, &hidden.values[0]))
-			return;
-	if (!take_hidden(preview, leaf, &hidden))
-		return;
-	walk->found = true;
-	if (walk->puts)
-		put_row(preview, &(Row) {
-				.kind = ENTRY_PARAM,.path = leaf->path,
-				.change = !hidden.old_value ? (hidden.new_value ? "add" : "none") : hidden.new_value ? "change" : "remove",
-				.old_value = hidden.old_value,.new_value = hidden.new_value,.running_value = hidden.running_value,
-				.flags = hidden.flags,.since = preview->desired.revision,.origin = "override"});
+	if (is_hidden(flags, is_overridden(walk->preview, leaf->path)) && !look_up(&walk->preview->hidden, leaf->path))
+		(void) entries_add(&walk->found, ENTRY_PARAM, pstrdup(leaf->path), NULL, NULL, flags);
 }
 
 /*
- * Visit the masked leaves that the overrides set, each once, in an order that does not show which of
- * them change, and return their rows if asked to.  False: there are none.
+ * Find the masked leaves that the overrides set, each once, in an order that does not show which of
+ * them change.
  */
-static bool
-visit_all_hidden(const Preview *preview, bool puts)
+static void
+find_hidden(Preview *preview)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
-	bool		found = false;
 
 	if (overrides_are_empty(&preview->overrides))
-		return false;
+		return;
 	for (int i = 0; i < lengthof(states); i++)
 	{
-		HiddenWalk	walk = {preview, {i > 0 ? states[0] : NULL, i > 1 ? states[1] : NULL}, puts};
+		HiddenWalk	walk = {.preview = preview};
 
-		if (states[i])
-			mask_leaf_diff(preview->mask, NULL, states[i]->params, visit_hidden, &walk);
-		found |= walk.found;
+		if (states[i] == NULL)
+			continue;
+		mask_leaf_diff(preview->mask, NULL, states[i]->params, note_hidden, &walk);
+		for (Size j = 0; j < walk.found.count; j++)
+			(void) entries_add(&preview->hidden.entries, ENTRY_PARAM, walk.found.list[j].path, NULL, NULL,
+							   walk.found.list[j].flags);
+		finish_index(&preview->hidden);
 	}
-	return found;
+}
+
+/* Return the masked leaves that the overrides set.  What a row says follows from which states have such a leaf. */
+static void
+put_hidden(const Preview *preview)
+{
+	for (Size i = 0; i < preview->hidden.entries.count; i++)
+	{
+		const Entry *hidden = &preview->hidden.entries.list[i];
+		JsonbValue	values[3];
+		const JsonbValue *old_value = leaf_at(preview->own.params, hidden->path, &values[0]);
+		const JsonbValue *new_value = leaf_at(preview->desired.params, hidden->path, &values[1]);
+
+		put_row(preview, &(Row) {
+				.kind = ENTRY_PARAM,.path = hidden->path,
+				.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
+				.old_value = old_value,.new_value = new_value,
+				.running_value = leaf_at(preview->runs ? preview->runs->params : NULL, hidden->path, &values[2]),
+				.flags = hidden->flags,.since = preview->desired.revision,.origin = "override"});
+	}
 }
 
 /*
@@ -357,7 +343,7 @@ put_leaves(const Preview *preview)
 		if (is_leaf(&waiting->list[i]) && !look_up(&preview->changes, waiting->list[i].path) &&
 			!is_kept(preview, waiting->list[i].path))
 			put_leaf(preview, NULL, &waiting->list[i]);
-	(void) visit_all_hidden(preview, true);
+	put_hidden(preview);
 	put_kept(preview);
 }
 
@@ -369,8 +355,27 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 
-	row.origin = "source";
+	row.origin = choice_has_release(&preview->promotion->choice) ? "source" : "destination";
+	if (change == NULL && look_up(&preview->kept_release, row.path))
+		row.change = "keep";
 	put_row(preview, &row);
+}
+
+/* Return the parts of the release that the destination keeps and runs, where the source has others. */
+static void
+put_kept_release(const Preview *preview)
+{
+	const Entries *kept = &preview->kept_release.entries;
+
+	for (Size i = 0; i < kept->count; i++)
+	{
+		const Entry *entry = &kept->list[i];
+
+		if (!look_up(&preview->changes, entry->path) && !look_up(&preview->waiting, entry->path))
+			put_row(preview, &(Row) {
+					.kind = ENTRY_RELEASE,.path = entry->path,.change = "keep",.old_value = new_of(entry),
+					.new_value = new_of(entry),.running_value = new_of(entry),.origin = "destination"});
+	}
 }
 
 /* The reference of that name; NULL: there is none. */
@@ -536,11 +541,12 @@ add_written(Preview *preview)
 static void
 add_written_references(Preview *preview)
 {
-	const Carry *carry = &preview->promotion->carry;
+	const ProposedRevision *proposed = &preview->promotion->proposed;
 	const List *rendered = differing_references(preview->own.references, preview->desired.references);
 	Entries		written = {NULL};
 
-	entries_add_references(&written, carry->present, carry->written, NIL);
+	entries_add_references(&written, reference_declared(proposed->set_references, proposed->own_slots),
+						   proposed->written_references, NIL);
 	for (Size i = 0; i < written.count; i++)
 		if (!names_hold(rendered, entry_name(&written.list[i])))
 			(void) entries_add(&preview->changes.entries, ENTRY_REFERENCE, written.list[i].path,
@@ -566,7 +572,8 @@ take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
 		.references = proposed->own_references
 	};
 	proposal_carried(proposed, &preview->desired);
-	if (views_only && visit_all_hidden(preview, false))
+	find_hidden(preview);
+	if (views_only && preview->hidden.entries.count > 0)
 		preview->desired.revision = proposed->revision = proposed->current_revision + 1;
 }
 
@@ -577,7 +584,11 @@ compare(const Sql *sql, Preview *preview)
 	const Promotion *promotion = preview->promotion;
 	const ProposedRevision *proposed = &promotion->proposed;
 	const Proposal *proposal = &proposed->proposal;
-	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
+	const Carried source = {
+		.version = proposed->source_version,.version_constraint = proposed->source_constraint,
+		.release_channel = proposed->source_channel,
+		.params = json_render(promotion->source_params, proposal->parameters, true)
+	};
 	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
 
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
@@ -588,9 +599,12 @@ compare(const Sql *sql, Preview *preview)
 	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
+	if (!choice_has_release(&promotion->choice))
+		entries_add_release(&preview->kept_release.entries, &source, &preview->desired);
 	finish_index(&preview->changes);
 	finish_index(&preview->waiting);
 	finish_index(&preview->kept);
+	finish_index(&preview->kept_release);
 }
 
 /* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
@@ -607,6 +621,7 @@ preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool 
 	take_states(&preview, &promotion->proposed, views_only);
 	compare(sql, &preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
+	put_kept_release(&preview);
 	put_leaves(&preview);
 	put_kind(&preview, ENTRY_REFERENCE, put_reference);
 	put_kept_references(&preview);

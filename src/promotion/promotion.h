@@ -10,6 +10,7 @@
 #include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/carry.h"
+#include "promotion/choice.h"
 #include "promotion/proposal.h"
 #include "promotion/stage.h"
 
@@ -20,10 +21,11 @@ typedef struct Promotion
 	InstanceKey destination;
 	Jsonb	   *overrides;
 	bool		pin;			/* the version that the source runs, whatever its constraint? */
+	Choice		choice;			/* what of the source is promoted */
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
 	bool		reprovision;	/* may it bring back what was decommissioned? */
-	Jsonb	   *source_params;	/* the source's desired params */
+	Jsonb	   *source_params;	/* the source's params that are promoted */
 	Jsonb	   *base;			/* the composed params before the overrides */
 	ProposedRevision proposed;
 } Promotion;
@@ -31,7 +33,6 @@ typedef struct Promotion
 extern void promotion_check_key(const char *key);
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
-extern char *promotion_would_revive(const InstanceKey *destination);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/sql.h"
+#include "json/render.h"
 #include "promotion/deployment.h"
 #include "promotion/proposal.h"
 #include "registry/instance.h"
@@ -37,6 +38,7 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(current_version, "x.own_version"),
 	PROPOSED(proposal.own_params, "x.own_params"),
 	PROPOSED(proposal.own_kept, "x.own_kept"),
+	PROPOSED(own_slots, "x.own_slots"),
 	SQL_FIELDS(ProposedRevision, "x", changed_by, plan_revision, plan_digest, plan_version, plan_constraint,
 			   plan_channel, plan_params, plan_references, plan_diff, plan_destructive, plan_base, plan_stands,
 			   waiting_secrets),
@@ -54,6 +56,7 @@ static const SqlField proposal_fields[] = {
 	SQL_FIELDS(ProposedRevision, "n", revision, version_constraint, release_channel, block_reason, slots,
 			   source_environment, source_revision, source_bundle, source_version, plan, fits, digest, facts, actor,
 			   database_role, created_at),
+	SQL_FIELDS(ProposedRevision, "n", source_constraint, source_channel),
 	PROPOSED(pinned, "n.pinned"),
 	SQL_ENUM_FIELD(ProposedRevision, origin, "n.origin", revision_origins)
 };
@@ -138,9 +141,9 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	if (!sql_row(rows, row, proposed))
 		return false;
 	proposal->source_params = proposal->params;
-	proposed->references = proposed->own_references =
-		reference_render(reference_read(sql, &proposed->key, proposed->slots, read_only),
-						 proposal->parameters, &proposed->reference_problems);
+	if (proposed->slots || proposed->own_slots)
+		proposed->set_references = reference_read(sql, &proposed->key, read_only);
+	proposed->written_references = reference_declared(proposed->set_references, proposed->slots);
 	if (proposed->deployed_by > 0)
 		proposal->deployed = deployments_running(sql, &proposed->key, proposed->deployed_by, read_only);
 	proposal->runs = deployment_running(proposal->deployed, proposed->deployed_by);
@@ -152,28 +155,55 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	return true;
 }
 
-/* Check a proposal as compose_check does, and refuse remote references that cannot be rendered. */
+/* Have references placeholders? */
+static bool
+has_templates(const Jsonb *references)
+{
+	return references && json_has_placeholders(references);
+}
+
+/*
+ * Render the remote references of a proposal whose params are rendered.  Whoever sees a reference sees all of it: what
+ * of the params must not be seen is not rendered into one.
+ */
+void
+proposal_render_references(ProposedRevision *proposed)
+{
+	const Jsonb *parameters = proposed->proposal.parameters;
+	Mask	   *mask = has_templates(proposed->set_references) || has_templates(proposed->written_references) ?
+		compose_mask(&proposed->proposal) : NULL;
+
+	proposed->present_references = reference_render(proposed->set_references, parameters, mask, NULL);
+	proposed->own_references = reference_declared(proposed->present_references, proposed->own_slots);
+	proposed->reference_problems = NIL;
+	proposed->references = reference_render(proposed->written_references, parameters, mask,
+											&proposed->reference_problems);
+}
+
+/* Check a proposal as compose_check does, and refuse remote references that cannot be deployed. */
 void
 proposal_check(ProposedRevision *proposed)
 {
 	compose_check(&proposed->proposal);
+	proposal_render_references(proposed);
 	reference_require_rendered(proposed->reference_problems);
 }
 
 /*
  * Read a proposal for the destination: the desired state of the same component in another
  * environment, or of the destination itself, with another constraint and channel if these are
- * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Takes no
+ * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Instead of what the other desires, one of its
+ * revisions is read, or PROPOSAL_RUNNING: no source_revision is set where there is none.  Takes no
  * locks.  Raises PM_NOT_FOUND where the destination or the source does not exist, and PM_NO_PATH
  * where the source needs a path and has none.
  */
 void
-proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-			  const char *version_constraint, const char *release_channel,
-			  bool read_only, ProposedRevision *proposed)
+proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+					   int32 source_revision, const char *version_constraint, const char *release_channel,
+					   bool read_only, ProposedRevision *proposed)
 {
 	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
-		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n,"
+		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6, $7) AS n,"
 		" promote_internal.proposal_state($1, $2, $3) AS x");
 	InstanceKey source = {destination->project, (char *) source_environment, destination->component};
 	bool		from_another = strcmp(source_environment, destination->environment) != 0;
@@ -183,7 +213,8 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 	if (view)
 		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
 	rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
-					   AS_TEXT(version_constraint), AS_TEXT(release_channel));
+					   AS_TEXT(version_constraint), AS_TEXT(release_channel),
+					   AS_NUMBER(source_revision));
 	if (!proposal_read(sql, &rows, 0, read_only, proposed))
 	{
 		require_instance(sql, &source);
@@ -193,6 +224,16 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 	proposed->view = view;
 	proposal_require_history(proposed);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, read_only);
+}
+
+/* Read a proposal of what the destination, or the same component in another environment, desires. */
+void
+proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+			  const char *version_constraint, const char *release_channel,
+			  bool read_only, ProposedRevision *proposed)
+{
+	proposal_from_revision(sql, destination, source_environment, PROPOSAL_DESIRED, version_constraint,
+						   release_channel, read_only, proposed);
 }
 
 /*
@@ -215,6 +256,25 @@ proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin orig
 	if (proposed->block_reason && proposal_minds_blocks(origin))
 		refuse_blocked_release(proposed->proposal.bundle, proposed->proposal.version,
 							   proposed->block_reason);
+}
+
+/* Why a promotion leaves its destination alone that was decommissioned. */
+char *
+proposal_would_revive(const InstanceKey *destination)
+{
+	return psprintf("\"%s\" was decommissioned: deploying it would bring it back", instance_key_name(destination));
+}
+
+/* Refuse a promotion that does not say so to bring back what was decommissioned: PM_DECOMMISSIONED. */
+void
+proposal_require_alive(const ProposedRevision *proposed)
+{
+	if (proposed->decommissioned)
+		ereport(ERROR,
+				(errcode(PM_DECOMMISSIONED),
+				 errmsg("cannot promote to \"%s\"", proposed->proposal.instance),
+				 errdetail_internal("%s.", proposal_would_revive(&proposed->key)),
+				 errhint("If it is to come back, call promote.promote_instance with reprovision => true; then everything is added.")));
 }
 
 /* Refuse a proposal whose constraint no release satisfies. */

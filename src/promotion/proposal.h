@@ -25,6 +25,10 @@ extern const char *const revision_origins[];
 /* What stands for the version that the source runs, where a version constraint is proposed. */
 #define PROPOSAL_PINNED "pinned"
 
+/* What stands for a source's revision that is desired, or runs, where one is proposed. */
+#define PROPOSAL_DESIRED 0
+#define PROPOSAL_RUNNING (-1)
+
 /* A proposal for an instance, and what it is judged by. */
 typedef struct ProposedRevision
 {
@@ -66,6 +70,8 @@ typedef struct ProposedRevision
 	int32		source_revision;	/* 0: no source */
 	char	   *source_bundle;	/* NULL: no source, or it does not exist */
 	char	   *source_version;
+	char	   *source_constraint;	/* of that revision, as is source_channel; NULL with it */
+	char	   *source_channel;
 	char	   *source_environment;	/* may be the instance's own; NULL: no source */
 	bool		path_only;		/* another environment must have a path to the instance's own */
 
@@ -80,11 +86,17 @@ typedef struct ProposedRevision
 	char	   *database_role;
 	TimestampTz created_at;
 
-	/* the references that fill the release's slots, rendered; NULL members mean none */
+	/* remote references, and the slots of releases that they fill; NULL members mean none */
 	Jsonb	   *slots;
+	Jsonb	   *own_slots;		/* of the release that is desired until now */
+	Jsonb	   *set_references; /* all that are set, as they are written, whatever release declares their slots */
+	Jsonb	   *written_references; /* that would fill the slots, as they are written */
+
+	/* filled in by proposal_render_references */
+	Jsonb	   *present_references; /* all that are set, rendered */
 	Jsonb	   *own_references; /* as they are desired until now */
-	Jsonb	   *references;
-	List	   *reference_problems; /* why some could not be rendered: sentences, char * */
+	Jsonb	   *references;		/* as they would be deployed */
+	List	   *reference_problems; /* why some cannot be deployed: ReferenceProblem * */
 	List	   *replaced;		/* slots in which another reference runs: char *; see carry_judge */
 	List	   *copied_secrets; /* what a promotion does to secrets: SecretCopy * */
 	bool		carried;		/* references or secrets were changed already */
@@ -102,11 +114,17 @@ extern SqlRows proposal_fetch_new(Portal cursor, long count);
 extern void proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
+extern void proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+								   int32 source_revision, const char *version_constraint,
+								   const char *release_channel, bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
 extern void proposal_require_history(const ProposedRevision *proposed);
+extern void proposal_render_references(ProposedRevision *proposed);
 extern void proposal_check(ProposedRevision *proposed);
 extern void proposal_require_release(const Sql *sql, const ProposedRevision *proposed);
 extern bool proposal_minds_blocks(RevisionOrigin origin);
 extern void proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin);
+extern char *proposal_would_revive(const InstanceKey *destination);
+extern void proposal_require_alive(const ProposedRevision *proposed);
 
 #endif							/* PROMOTE_PROMOTION_PROPOSAL_H */

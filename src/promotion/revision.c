@@ -252,7 +252,12 @@ judge(const Sql *sql, ProposedRevision *proposed)
 						   proposed->version_constraint, proposed->release_channel),
 				 errhint("Leave bundle and version out, they are filled in.")));
 	if (proposed->revision > proposed->current_revision)
+	{
 		proposal_require_unblocked(proposed, proposed->origin);
+		/* a row cannot say that it is to bring something back */
+		if (proposed->origin == ORIGIN_PROMOTION)
+			proposal_require_alive(proposed);
+	}
 	proposal_check(proposed);
 }
 

@@ -166,6 +166,29 @@ promote_check_reference(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
+/* The references that fill slots which a release declares; NULL: none. */
+Jsonb *
+reference_declared(const Jsonb *references, const Jsonb *slots)
+{
+	JsonBuilder	builder;
+	JsonbValue	root;
+	Jsonb	   *declared;
+
+	if (references == NULL || slots == NULL)
+		return NULL;
+	json_root(references, &root);
+	json_begin_object(&builder);
+	json_foreach(reference, &root)
+	{
+		if (!findJsonbValueFromContainer(&unconstify(Jsonb *, slots)->root, JB_FOBJECT, &reference.key))
+			continue;
+		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
+		json_build_value(&builder, &reference.value);
+	}
+	declared = json_builder_finish(&builder);
+	return JB_ROOT_COUNT(declared) > 0 ? declared : NULL;
+}
+
 /* Merge two sets of references; fields of both take the value of the second set.  NULL is an empty set. */
 Jsonb *
 reference_over(const Jsonb *references, const Jsonb *over)
@@ -218,62 +241,159 @@ rendered_text(const JsonbValue *value)
 	}
 }
 
-/*
- * The references with an environment's parameters in the place of their placeholders.  A
- * reference that cannot be rendered, or is none then, stays as it is; why is added to problems,
- * as sentences, unless that is NULL.  NULL is an empty set.
- */
-Jsonb *
-reference_render(const Jsonb *references, const Jsonb *parameters, List **problems)
+/* Add a reason to a list of them, unless that is NULL; the sentence is taken over. */
+static void
+add_problem(List **problems, int sqlstate, const char *message)
 {
-	List	   *found;
-	Jsonb	   *rendered;
+	ReferenceProblem *problem;
+
+	if (problems == NULL)
+		return;
+	problem = palloc(sizeof(ReferenceProblem));
+	*problem = (ReferenceProblem) {sqlstate, message};
+	*problems = lappend(*problems, problem);
+}
+
+/* References as they are rendered. */
+typedef struct Rendering
+{
+	JsonbValue	templates;
+	JsonbValue	rendered;
+	JsonbValue	seen;			/* rendered without what the mask holds */
+	Mask	   *mask;			/* NULL: nobody is shown what comes out */
+	List	  **problems;		/* NULL: nobody asks for them */
+} Rendering;
+
+/* The parameters without those whose value a mask holds. */
+static Jsonb *
+parameters_seen(const Jsonb *parameters, Mask *mask)
+{
 	JsonBuilder	builder;
-	JsonbValue	root;
+	JsonbValue	root = json_view(parameters);
 
-	if (references == NULL || !json_has_placeholders(references))
-		return unconstify(Jsonb *, references);
-	rendered = json_render_noting(references, parameters, &found);
-	json_builder_init(&builder);
-	json_build_begin_object(&builder);
-	json_root(rendered, &root);
-	json_foreach(reference, &root)
+	json_begin_object(&builder);
+	json_foreach(parameter, &root)
 	{
-		char	   *text = rendered_text(&reference.value);
-		const char *problem = text ? reference_problem(text) : "It is no text.";
-		JsonbValue	own;
-		JsonbValue	template;
-
-		json_root(references, &own);
-		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
-		if (problem == NULL)
-		{
-			json_build_string(&builder, text, strlen(text));
+		if (mask_holds(mask, &parameter.value))
 			continue;
-		}
-		found = lappend(found, psprintf("What fills the slot \"%.*s\" is no remote reference once it is rendered. %s",
-										reference.key.val.string.len, reference.key.val.string.val, problem));
-		json_find_key(&own, &reference.key, &template);
-		json_build_value(&builder, &template);
+		json_build_key(&builder, parameter.key.val.string.val, parameter.key.val.string.len);
+		json_build_value(&builder, &parameter.value);
 	}
 	json_build_end_object(&builder);
-	if (problems)
-		*problems = list_concat(*problems, found);
 	return json_builder_finish(&builder);
 }
 
-/* Refuse references that cannot be rendered, for these reasons; NIL: there are none. */
+/* Does a reference show what the mask holds, in a placeholder or as a whole? */
+static bool
+is_sensitive(const Rendering *rendering, const JsonbValue *field, const JsonbValue *rendered)
+{
+	JsonbValue	template;
+	JsonbValue	seen;
+
+	if (rendering->mask == NULL || !json_find_key(&rendering->templates, field, &template) ||
+		json_equal(&template, rendered))
+		return false;
+	return mask_holds(rendering->mask, rendered) ||
+		!json_find_key(&rendering->seen, field, &seen) || !json_equal(&seen, rendered);
+}
+
+/* What a reference is once it is rendered; NULL: nothing that may be, for a reason that is noted. */
+static char *
+render_one(const Rendering *rendering, const JsonbValue *field, const JsonbValue *rendered)
+{
+	char	   *text = rendered_text(rendered);
+	const char *problem = text ? reference_problem(text) : "It is no text.";
+	char	   *slot = pnstrdup(field->val.string.val, field->val.string.len);
+
+	if (problem)
+		add_problem(rendering->problems, PM_INVALID_PLACEHOLDER,
+					psprintf("What fills the slot \"%s\" is no remote reference once it is rendered. %s", slot, problem));
+	if (is_sensitive(rendering, field, rendered))
+	{
+		add_problem(rendering->problems, PM_SENSITIVE_REFERENCE,
+					psprintf("What fills the slot \"%s\" has a parameter whose value is sensitive in the params.", slot));
+		return NULL;
+	}
+	return problem ? NULL : text;
+}
+
+/* Begin to render references that have placeholders; what cannot be rendered is noted. */
+static void
+begin_rendering(const Jsonb *references, const Jsonb *parameters, Rendering *rendering)
+{
+	List	   *found;
+	ListCell   *cell;
+
+	json_root(references, &rendering->templates);
+	json_root(json_render_noting(references, parameters, &found), &rendering->rendered);
+	foreach(cell, found)
+		add_problem(rendering->problems, PM_INVALID_PLACEHOLDER, lfirst(cell));
+	if (rendering->mask)
+		json_root(json_render_noting(references, parameters_seen(parameters, rendering->mask), &found),
+				  &rendering->seen);
+}
+
+/*
+ * The references with an environment's parameters in the place of their placeholders.  A
+ * reference stays as it is that cannot be rendered, or is none then, or would show what the mask
+ * holds (NULL: nobody is shown it); why is added to problems, as ReferenceProblem *, unless that
+ * is NULL.  NULL is an empty set.
+ */
+Jsonb *
+reference_render(const Jsonb *references, const Jsonb *parameters, Mask *mask, List **problems)
+{
+	Rendering	rendering = {.mask = mask,.problems = problems};
+	JsonBuilder	builder;
+
+	if (references == NULL || !json_has_placeholders(references))
+		return unconstify(Jsonb *, references);
+	begin_rendering(references, parameters, &rendering);
+	json_begin_object(&builder);
+	json_foreach(reference, &rendering.rendered)
+	{
+		char	   *text = render_one(&rendering, &reference.key, &reference.value);
+		JsonbValue	template;
+
+		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
+		if (text)
+			json_build_string(&builder, text, strlen(text));
+		else if (json_find_key(&rendering.templates, &reference.key, &template))
+			json_build_value(&builder, &template);
+	}
+	return json_builder_finish(&builder);
+}
+
+/* Refuse references that would show what must not be seen, with all sentences about them. */
+pg_noreturn static void
+refuse_sensitive(const char *sentences)
+{
+	ereport(ERROR,
+			(errcode(PM_SENSITIVE_REFERENCE),
+			 errmsg("remote references would show sensitive values"),
+			 errdetail_internal("%s", sentences),
+			 errhint("References are shown everywhere: give them other parameters; what must not be seen is a secret's affair.")));
+}
+
+/* Refuse references that cannot be deployed, for these reasons; NIL: there are none. */
 void
 reference_require_rendered(const List *problems)
 {
 	StringInfoData detail;
 	ListCell   *cell;
+	bool		sensitive = false;
 
 	if (problems == NIL)
 		return;
 	initStringInfo(&detail);
 	foreach(cell, problems)
-		appendStringInfo(&detail, "%s%s", detail.len > 0 ? "\n" : "", (char *) lfirst(cell));
+	{
+		const ReferenceProblem *problem = lfirst(cell);
+
+		appendStringInfo(&detail, "%s%s", detail.len > 0 ? "\n" : "", problem->message);
+		sensitive |= problem->sqlstate == PM_SENSITIVE_REFERENCE;
+	}
+	if (sensitive)
+		refuse_sensitive(detail.data);
 	ereport(ERROR,
 			(errcode(PM_INVALID_PLACEHOLDER),
 			 errmsg("the placeholders of remote references cannot be rendered"),
@@ -292,22 +412,15 @@ reference_same(const Jsonb *a, const Jsonb *b)
 
 /* ---- the rows ---- */
 
-/*
- * The references that fill an instance's slots, among those that the release declares; NULL:
- * none.  The result is a copy.
- */
+/* The references of an instance, whatever release declares their slots; NULL: none.  The result is a copy. */
 Jsonb *
-reference_read(const Sql *sql, const InstanceKey *key, const Jsonb *slots, bool read_only)
+reference_read(const Sql *sql, const InstanceKey *key, bool read_only)
 {
 	static Statement read = {"SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r"
-		" WHERE " OF_INSTANCE("r") " AND $4 ? r.field"};
-	SqlRows		rows;
-	Jsonb	   *references;
+		" WHERE " OF_INSTANCE("r")};
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key));
+	Jsonb	   *references = sql_jsonb(&rows, 0);
 
-	if (slots == NULL)
-		return NULL;
-	rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_JSONB(slots));
-	references = sql_jsonb(&rows, 0);
 	if (references)
 		references = DatumGetJsonbPCopy(JsonbPGetDatum(references));
 	SPI_freetuptable(rows.table);
@@ -416,7 +529,9 @@ open_slot(const Sql *sql, Slot *slot)
 		refuse_unconfigured(&slot->key, "Configure it first, with promote.configure_instance: its release says which slots it has.");
 	if (slot->version == NULL)
 		refuse_no_release(sql, slot->bundle, slot->version_constraint, slot->release_channel);
-	slot->references = reference_render(reference_read(sql, &slot->key, slot->slots, false), slot->parameters, NULL);
+	if (slot->slots)
+		slot->references = reference_render(reference_declared(reference_read(sql, &slot->key, false), slot->slots),
+											slot->parameters, NULL, NULL);
 }
 
 /* Refuse a slot that the release does not declare. */
@@ -439,6 +554,43 @@ check_replaced(const Sql *sql, const Slot *slot, const Jsonb *references, bool a
 	if (!allow_replace &&
 		names_hold(reference_replaced(sql, &slot->key, slot->slots, references, false), slot->field))
 		refuse_replaced(&slot->key, list_make1(slot->field));
+}
+
+/* What an instance desires, as far as it says what must not be seen. */
+typedef struct SlotParams
+{
+	Jsonb	   *params;
+	Jsonb	   *kept;			/* paths that stay marked, see mask.h; NULL: none */
+	Jsonb	   *schema;			/* of the release that would be deployed */
+	Jsonb	   *own_schema;		/* of the release that they were judged by */
+} SlotParams;
+
+static const SqlField slot_params_fields[] = {
+	SQL_FIELD(SlotParams, params, "c.params"),
+	SQL_FIELD(SlotParams, kept, "r.kept_marks"),
+	SQL_FIELD(SlotParams, schema, "(SELECT f.params_schema FROM promote.bundle_release AS f WHERE f.bundle = $5 AND f.version = $6)"),
+	SQL_FIELD(SlotParams, own_schema, "(SELECT f.params_schema FROM promote.bundle_release AS f"
+			  " WHERE f.bundle = r.bundle AND f.version = r.version)")
+};
+
+/* What of an instance's desired params must not be seen; NULL: it has none, after an incomplete restore. */
+static Mask *
+params_mask(const Sql *sql, const Slot *slot)
+{
+	static Statement read = SQL_ROWS(slot_params_fields, "SELECT $* FROM promote.revision AS r"
+									 " JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
+									 " WHERE " OF_INSTANCE("r") " AND r.revision = $4");
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&slot->key), AS_INT(slot->revision), AS_TEXT(slot->bundle),
+							   AS_TEXT(slot->version));
+	SlotParams	of;
+	Mask	   *mask;
+
+	if (!sql_row(&rows, 0, &of))
+		return NULL;
+	mask = mask_create(of.schema);
+	mask_add_schema(mask, of.own_schema);
+	mask_add_both(mask, of.params, slot->parameters, of.kept);
+	return mask;
 }
 
 /* Append to the instance's chain what happened to the slot. */
@@ -481,7 +633,7 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 	if (changed)
 	{
 		set = reference_alone(slot.field, reference);
-		rendered = reference_render(set, slot.parameters, &problems);
+		rendered = reference_render(set, slot.parameters, params_mask(&sql, &slot), &problems);
 		reference_require_rendered(problems);
 		check_replaced(&sql, &slot, reference_over(slot.references, rendered), argument_bool(fcinfo, 3, false));
 		(void) reference_store(&sql, &slot.key, set);
@@ -540,12 +692,12 @@ promote_desired_references(PG_FUNCTION_ARGS)
 	if (!grants_may(GRANTS_ROWS, key.project, key.environment))
 		PG_RETURN_NULL();
 	sql_enter(&sql);
-	references = reference_read(&sql, &key, PG_GETARG_JSONB_P(3), true);
+	references = reference_declared(reference_read(&sql, &key, true), PG_GETARG_JSONB_P(3));
 	if (references && json_has_placeholders(references))
 	{
 		SqlRows		rows = sql_read(&sql, &read, AS_TEXT(key.project), AS_TEXT(key.environment));
 
-		references = reference_render(references, sql_jsonb(&rows, 0), NULL);
+		references = reference_render(references, sql_jsonb(&rows, 0), NULL, NULL);
 	}
 	if (references)
 		result = SPI_datumTransfer(JsonbPGetDatum(references), false, -1);

@@ -134,6 +134,7 @@ read_desired(const Sql *sql, Side *side)
 	rows = sql_read(sql, &read, AS_KEY(&side->key));
 	(void) sql_row(&rows, 0, side);
 	proposed.proposal.rendered = json_render(proposal->params, proposal->parameters, true);
+	proposal_render_references(&proposed);
 	proposal_carried(&proposed, &side->carried);
 	side->carried.revision = proposed.current_revision;
 	side->carried.kept = proposal->own_kept;

@@ -28,6 +28,7 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 #include "json/digest.h"
+#include "json/render.h"
 #include "ledger/config_digest.h"
 #include "promotion/promotion.h"
 
@@ -102,6 +103,7 @@ static const SqlField cell_fields[] = {
 	SQL_FIELD(Cell, runs.deployed_revision, "c.deployed_revision"),
 	SQL_FIELD(Cell, runs.deployed_version, "c.deployed_version"),
 	SQL_FIELD(Cell, runs.deployed_digest, "c.deployed_digest"),
+	SQL_FIELD(Cell, runs.rendered_digest, "c.rendered_digest"),
 	SQL_FIELDS(Cell, "c", revision, bundle, digest, artifact_digest, version_constraint, version_policy),
 	SQL_FIELD(Cell, desired.version, "c.version"),
 	SQL_FIELD(Cell, desired.blocked, "c.blocked"),
@@ -374,6 +376,9 @@ compose_case(void *state)
 	promotion_read(composing->sql, &promotion, true);
 	proposed->digest = config_digest(composing->at->key.project, proposed->proposal.params);
 	composing->gate->digest = proposed->digest;
+	composing->gate->rendered_digest =
+		config_digest(composing->at->key.project,
+					  json_render(proposed->proposal.params, proposed->proposal.parameters, true));
 	if (stage_is_unchanged(proposed))
 		composing->gate->revision = composing->at->revision;
 }
@@ -435,7 +440,7 @@ obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 	if (is_there(to, cell, at))
 		return psprintf("revision %d is there already", cell->revision);
 	if (strcmp(at->runs.status, "decommissioned") == 0)
-		return promotion_would_revive(&at->key);
+		return proposal_would_revive(&at->key);
 	make_case(sql, to, cell, at, &gate);
 	judge(sql, to, cell, at, &gate);
 	return gate.blockers == NIL ? "" : gate_reasons(&gate);
@@ -527,6 +532,16 @@ count_releases(const Sql *sql, Matrix *matrix, const Cell *cell, const Cell *ups
 
 #define NOT_COMPOSED (-1)		/* of a count: the configuration cannot be composed */
 
+/*
+ * The digest of the configuration that a cell runs.  In sync it runs what it desires, which may be written otherwise
+ * and be rendered the same.
+ */
+static const bytea *
+run_digest(const Cell *cell)
+{
+	return strcmp(cell->runs.status, "in_sync") == 0 ? cell->digest : cell->runs.deployed_digest;
+}
+
 /* Leaves that are to be counted between what a cell runs and what would be promoted to it by a release. */
 typedef struct Leaves
 {
@@ -545,7 +560,7 @@ compose_leaves(void *state)
 	Leaves	   *leaves = state;
 	const Cell *cell = leaves->cell;
 	SqlRows		rows = sql_read(leaves->sql, &read, AS_TEXT(cell->key.project), AS_BYTEA(leaves->upstream->digest),
-								AS_BYTEA(cell->digest), AS_BYTEA(cell->runs.deployed_digest),
+								AS_BYTEA(cell->digest), AS_BYTEA(run_digest(cell)),
 								AS_TEXT(leaves->upstream->bundle), AS_TEXT(leaves->version));
 
 	leaves->count = sql_int(&rows, 0);
@@ -562,12 +577,12 @@ count_leaves(Matrix *matrix, Leaves *leaves)
 	Refusal		refusal;
 	bool		found;
 
-	if (json_digest_equal(source, cell->runs.deployed_digest) && json_digest_equal(source, cell->digest))
+	if (json_digest_equal(source, run_digest(cell)) && json_digest_equal(source, cell->digest))
 		return 0;
 	json_begin_object(&of);
 	json_build_field(&of, "source", audit_hex(source));
 	json_build_field(&of, "own", audit_hex(cell->digest));
-	json_build_field(&of, "deployed", audit_hex(cell->runs.deployed_digest));
+	json_build_field(&of, "deployed", audit_hex(run_digest(cell)));
 	json_build_field(&of, "bundle", leaves->upstream->bundle);
 	json_build_field(&of, "version", leaves->version);
 	count = find_count(matrix, &of, &found);

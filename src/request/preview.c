@@ -22,6 +22,7 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/diff.h"
+#include "registry/remote_reference.h"
 #include "request/request.h"
 
 PG_FUNCTION_INFO_V1(promote_preview_request);
@@ -69,7 +70,7 @@ would_revive(const PromotionRequest *request, const char *component)
 {
 	InstanceKey key = request_instance(request, component);
 
-	return skip_reason("decommissioned", promotion_would_revive(&key));
+	return skip_reason("decommissioned", proposal_would_revive(&key));
 }
 
 /* Why there is nothing to promote; NULL: there is something. */
@@ -169,18 +170,19 @@ propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *pro
 	sql_push_latest();
 	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, false);
 	PopActiveSnapshot();
+	proposal_render_references(&promotion->proposed);
 	foreach(cell, promotion->proposed.reference_problems)
-		note_obstacle(proposal, "references", lfirst(cell));
+		note_obstacle(proposal, "references", pstrdup(((const ReferenceProblem *) lfirst(cell))->message));
 	foreach(cell, promotion->carry.refused)
 		note_obstacle(proposal, "references",
 					  psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell)));
 }
 
-/* Does the destination desire and run already what would be staged? */
+/* Does the destination desire, as it is written, and run already what would be staged? */
 static bool
 is_nothing(const ProposedRevision *proposed)
 {
-	return stage_is_unchanged(proposed) && !proposal_waits(proposed);
+	return stage_is_unchanged(proposed) && !carry_has_references(proposed) && !proposal_waits(proposed);
 }
 
 /* Propose an item: what would be staged now, or why nothing would be. */

@@ -161,11 +161,13 @@ secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key,
 	pfree(sealed);
 }
 
-/* Delete a secret; false: it did not exist. */
+/* Delete a secret, and note with the instance when that was; false: it did not exist. */
 bool
 secret_row_delete(const Sql *sql, const InstanceKey *key, const char *name)
 {
-	static Statement delete = {"DELETE FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4"};
+	static Statement delete = {"WITH s AS (DELETE FROM promote.secret AS s WHERE " OF_INSTANCE("s") " AND s.secret = $4 RETURNING s.secret)"
+		" UPDATE promote.instance AS i SET removed_secrets = COALESCE(i.removed_secrets, '{}')"
+		" || pg_catalog.jsonb_build_object(s.secret, pg_catalog.clock_timestamp()) FROM s WHERE " OF_INSTANCE("i")};
 
 	return guarded_run(sql, &delete, AS_KEY(key), AS_TEXT(name)).count > 0;
 }

@@ -3,7 +3,7 @@
 # agree.pl: whatever happened before, what a preview shows is what the result says, what the plan says, what the worker
 # is handed, and what instance_status says after.
 #
-# usage: agree.pl [seconds [seed]]
+# usage: agree.pl [seconds [seed [rounds]]]
 #
 # Each round is a history of a new project: two environments, two components.  People edit, promote with overrides that
 # keep, take away and hide, stage without a plan, promote by requests, copy references and secrets and set them, publish
@@ -20,7 +20,8 @@
 # The connection is taken from the usual PG* variables and has to be a superuser's; the database must have the
 # extension.
 # Prints one summary line; with findings the exit status is 1. A seed's histories are the same each time, and a finding
-# says the seed that its round begins with: agree.pl 0 SEED is that round alone.
+# says the seed that its round begins with: agree.pl 0 SEED is that round alone. There are at least so many rounds, one
+# unless they are given, however busy the machine is.
 #
 use strict;
 use warnings;
@@ -34,11 +35,12 @@ use constant STEPS => 120;    # of a round
 use constant MASK => '"(sensitive value)"';
 
 $| = 1;
-my ($seconds, $seed) = ($ARGV[0] // 60, $ARGV[1] // time);
+my ($seconds, $seed, $rounds) = ($ARGV[0] // 60, $ARGV[1] // time, $ARGV[2] // 1);
 my ($start, $round, $steps, $findings, $rounds_seed) = (time, 0, 0, 0);
 my (%seen, %found, %happened);
 my $session = FuzzSession->new;
 my ($model, $project, $bundle, %instances, @claims, $step, $who, %requests, $minor, $broken);
+my $refused;    # the SQLSTATE by which the last verb was; empty if it was not
 
 # What may happen, as often as it stands here.
 my @acts = ((\&act_promote) x 8, (\&act_edit) x 4, (\&act_constraint) x 2, \&act_publish, (\&act_parameters) x 2,
@@ -74,7 +76,7 @@ BEGIN
 END
 $$;
 SQL
-do { round($seed + $round++) } while (!$broken && time < $start + $seconds);
+do { round($seed + $round++) } while (!$broken && ($round < $rounds || time < $start + $seconds));
 $session->end;
 printf "agree: %d steps with %d changes, %d deployed, %d failed, %d rolled back, %d taken down "
 	. "in %d rounds in %d seconds, %d findings%s (seed %s)\n", $steps,
@@ -119,10 +121,14 @@ sub verb {
 	my $rows = ask($statement);
 	my ($state) = ref $rows ? 'ok' : $rows =~ /^(\S+)/;
 	$seen{"$name $state"}++;
+	$refused = ref $rows ? '' : $state;
 	return @$rows if ref $rows;
 	found("$name is refused by $state", "$statement: $rows") if !grep { $_ eq $state } @may;
 	return;
 }
+
+# How a verb that would plan instances may be refused.
+sub sensitive { my (@instances) = @_; return $model->may_show(@instances) ? 'PM722' : () }
 
 # A column as a number or a text; undefined for NULL.
 sub text {
@@ -230,7 +236,7 @@ sub begin_round {
 			ask("INSERT INTO promote.instance (project, environment, component, attributes) VALUES ('$project', "
 				. "'$environment', '$component', '{\"project\": \"$project\"}') RETURNING 1");
 			$instances{$name} = { name => $name, environment => $environment, component => $component, revision => 0,
-				references => {}, secrets => {}, secret_set => {}, promoted => {}, revisions => {},
+				references => {}, secrets => {}, secret_moved => {}, promoted => {}, revisions => {},
 				deployments => {}, ran => [], deployed_by => undef, changed_by => undef, open => {}, last => 0 };
 			edit($instances{$name}, parse_json('{"a": 1, "b": "{{x}}", "own": "' . $environment . '"}'), '~1',
 				'stable', 1);
@@ -322,7 +328,7 @@ sub edit {
 	my $proposal = $model->edit($instance, $patch, $constraint, $channel);
 	my ($row) = verb("SELECT * FROM promote.configure_instance('$instance->{name}', " . quote(write_json($patch))
 		. (defined $constraint ? ', ' . quote(version_of($constraint, $channel)) : '')
-		. ", plan => @{[$plan ? 'true' : 'false']}, allow_replace => true)");
+		. ", plan => @{[$plan ? 'true' : 'false']}, allow_replace => true)", sensitive($instance));
 	staged('configure_instance', $proposal, $row, $plan) if $row;
 	return;
 }
@@ -376,8 +382,8 @@ sub act_reference {
 		return;
 	}
 	my $reference = pick('urn:1', 'urn:2', 'urn:{{x}}', 'urn:{{x}}', 'urn:{{y}}');
-	$reference = 'urn:1' if $reference =~ /y/ && $model->{parameters}{ $instance->{environment} }{y} =~ / /;
-	verb("SELECT promote.set_remote_reference('$instance->{name}', '$slot', '$reference', true)",
+	my @may = $model->may_show({ %$instance, references => { $slot => $reference } }) ? 'PM722' : ();
+	verb("SELECT promote.set_remote_reference('$instance->{name}', '$slot', '$reference', true)", @may,
 		$declared ? () : 'PM714') or return;
 	$instance->{references}{$slot} = $reference;
 	return;
@@ -385,11 +391,18 @@ sub act_reference {
 
 sub act_secret {
 	my ($instance, $name, $value) = (any(), pick(qw(s1 s2)), 'value ' . int rand 3);
+	if (chance(0.25)) {
+		verb("SELECT promote.remove_secret('$instance->{name}', '$name')") or return;
+		return if !defined delete $instance->{secrets}{$name};
+		$instance->{secret_moved}{$name} = ++$model->{clock};
+		delete $instance->{promoted}{$name};
+		return;
+	}
 	my $declared = grep { $_ eq $name } map { @{ $model->{releases}{$_}{secrets} } }
 		$model->desired($instance)->{version}, $instance->{desired}{version};
 	verb("SELECT * FROM promote.set_secret('$instance->{name}', '$name', '$value')", $declared ? ()
 		: 'PM714') or return;
-	$instance->{secret_set}{$name} = ++$model->{clock};
+	$instance->{secret_moved}{$name} = ++$model->{clock};
 	$instance->{secrets}{$name} = $value;
 	return;
 }
@@ -407,10 +420,13 @@ sub act_promote {
 	my $arguments = "'$pair[0]{name}', '$pair[1]{name}', " . quote(write_json($overrides)) . ', '
 		. join(', ', map { $what{$_} ? 'true' : 'false' } qw(secrets references));
 	# environments of a project may be called as one likes, and paths are for whoever asks for them
-	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments, reprovision => true)");
-	hold_preview($proposal, $overrides, @rows) if @rows || !$proposal->{changed};
+	my @may = sensitive(reverse $what{references} ? @pair : $pair[1]);
+	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments, reprovision => true)", @may);
+	my $unseen = $refused;
+	hold_preview($proposal, $overrides, @rows) if !$unseen && (@rows || !$proposal->{changed});
 	my ($row) = verb("SELECT * FROM promote.promote_instance($arguments, plan => @{[$plan ? 'true' : 'false']}, "
-		. 'allow_replace => true, reprovision => true)');
+		. 'allow_replace => true, reprovision => true)', @may);
+	found('preview and promotion are refused otherwise', "$unseen and $refused") if $unseen ne $refused;
 	staged('promote_instance', $proposal, $row, $plan) if $row;
 	return;
 }
@@ -480,7 +496,7 @@ sub wrong_row {
 
 sub act_plan {
 	my $instance = any();
-	verb("SELECT deployment FROM promote.plan_instance('$instance->{name}')");
+	verb("SELECT deployment FROM promote.plan_instance('$instance->{name}')", sensitive($instance));
 	return;
 }
 
@@ -489,7 +505,7 @@ sub act_deploy {
 	my @plans = grep { $_->{action} eq 'PLAN' } values %{ $instance->{deployments} };
 	my $plan = @plans && chance(0.1) ? ', ' . (sort { $a <=> $b } map { $_->{number} } @plans)[rand @plans] : '';
 	verb("SELECT deployment, status FROM promote.deploy_instance('$instance->{name}'$plan)",
-		qw(PM104 PM503 PM504 PM601));
+		qw(PM104 PM503 PM504 PM601), sensitive($instance));
 	return;
 }
 
@@ -498,7 +514,7 @@ sub act_all {
 	my $instance = any();
 	for my $call ("SELECT deployment FROM promote.plan_instance('$instance->{name}')",
 		"SELECT deployment, status FROM promote.deploy_instance('$instance->{name}')") {
-		verb($call, qw(PM104 PM503 PM504 PM601)) or return;
+		verb($call, qw(PM104 PM503 PM504 PM601), sensitive($instance)) or return;
 		for (1 .. 3) {
 			sync();
 			act_claim();
@@ -522,7 +538,7 @@ sub act_rollback {
 	my $to = @{ $instance->{ran} } && chance(0.5) ? pick(@{ $instance->{ran} })->{revision} : undef;
 	my $plan = chance(0.7);
 	my $proposal = $model->rollback($instance, $to);
-	my @may = $proposal ? () : ('PM508');
+	my @may = (sensitive($instance), $proposal ? () : ('PM508'));
 	my $arguments = "'$instance->{name}', " . ($to // 'NULL');
 	my @rows = verb("SELECT * FROM promote.rehearse_rollback($arguments)");
 	my ($row) = verb("SELECT * FROM promote.rollback_instance($arguments, plan => @{[$plan ? 'true' : 'false']}, "
@@ -694,7 +710,8 @@ sub preview_request {
 	for my $row (grep { text($_, 'status') eq 'PENDING' && defined text($_, 'diff') } @rows) {
 		my $proposal = item_proposal($requests{$number}, text($row, 'component'));
 		my $diff = $model->diff($proposal);
-		next if defined text($row, 'skip_reason') && !%$diff;
+		next if defined text($row, 'skip_reason') && !%$diff
+			|| sensitive(map { of($_, text($row, 'component')) } qw(production staging));
 		hold_diff('the preview of a request', $proposal->{instance}, $row->{diff}, $diff);
 	}
 	return;
@@ -775,7 +792,7 @@ sub hold_instance {
 			!= ($instance->{$column} // 0);
 	}
 	my ($said, $is) = (text($row, 'status'), $model->status($instance, text($row, 'running_action')));
-	found("instance_status says $said where it is $is", $instance->{name}) if !grep { $_ eq $said } split / or /, $is;
+	found("instance_status says $said where it is $is", $instance->{name}) if $said ne $is;
 	delete @$instance{qw(asker staged)};
 	return;
 }

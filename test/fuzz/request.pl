@@ -28,6 +28,7 @@ use FuzzSession;
 
 use constant SESSIONS => 3;
 use constant BATCHES => 12;       # of one project
+
 use constant STATEMENTS => 25;    # of a session in a batch
 
 my ($seconds, $seed) = ($ARGV[0] // 60, $ARGV[1] // time);
@@ -99,18 +100,25 @@ sub batch {
 		}
 		$sql .= call();
 		if ($open && rand() < 0.4) {
-			$sql .= pick("COMMIT;\n", "COMMIT;\n", "ROLLBACK;\n");
+			$sql .= pick((commits("COMMIT;\n")) x 2, "ROLLBACK;\n");
 			$open = 0;
 		}
 	}
-	return $open ? "${sql}COMMIT;\n" : $sql;
+	return $open ? $sql . commits("COMMIT;\n") : $sql;
+}
+
+# What may commit may be asked to try again then: what it judged by has changed.  Anything else is a finding.
+sub commits {
+	my ($sql) = @_;
+	return "\\set ON_ERROR_STOP off\n$sql\\set ON_ERROR_STOP on\n"
+		. "SELECT 'commit|' || s FROM (VALUES (:'SQLSTATE')) AS v (s) WHERE s NOT IN ('00000', '40001', '40P01');\n";
 }
 
 # One call, as one of four people.
 sub call {
 	my $who = rand() < 0.5 ? '' : pick('fuzz_ada', 'fuzz_bob', 'fuzz_eve');
 	my $sql = statement();
-	my $try = "SELECT fuzz.try(" . quote($sql) . ");\n";
+	my $try = commits("SELECT fuzz.try(" . quote($sql) . ");\n");
 	return $who ? "SET ROLE $who;\nSET promote.actor = '$who';\n${try}RESET ROLE;\nRESET promote.actor;\n" : $try;
 }
 
@@ -185,7 +193,7 @@ sub project {
 	my $sql = <<"SQL";
 SET client_min_messages = error;
 DROP EXTENSION IF EXISTS promote CASCADE;
-DROP SCHEMA IF EXISTS fuzz CASCADE;
+DROP SCHEMA IF EXISTS fuzz, promote CASCADE;
 CREATE EXTENSION promote;
 CREATE SCHEMA fuzz;
 DO \$\$

@@ -41,8 +41,8 @@ sub compare {
 			WHERE expected NOT IN (source, destination) AND overrides = '{}'
 		UNION ALL SELECT 'patched', count(*) FROM oracle.composition
 			WHERE jsonb_typeof(overrides) = 'array' AND expected <> '"refused"'});
-	note(sprintf 'result: %s: %d compositions (%d mix both documents, %d by a JSON Patch), %d documents (%d valid, %d with something '
-		. 'not copyable)',
+	note(sprintf 'result: %s: %d compositions (%d mix both documents, %d by a JSON Patch), %d documents (%d valid, '
+		. '%d with something not copyable)',
 		$what, @number{qw(compositions mixed patched documents valid filtered)});
 	# Where nothing is mixed, nothing is tested.
 	cmp_ok($number{mixed}, '>', 100, "$what: the documents are worth it");

@@ -2,6 +2,8 @@
 # seconds.
 #
 # PROMOTE_AGREE_SECONDS and PROMOTE_AGREE_SEED choose a longer run, and another one.
+#
+# All that is counted below happens within the first rounds.
 
 use strict;
 use warnings;
@@ -16,7 +18,7 @@ $node->query('agree', 'CREATE EXTENSION promote;');
 
 my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=agree',
 	"PATH=$bindir:$ENV{PATH}",
-	$^X, 'test/fuzz/agree.pl', $ENV{PROMOTE_AGREE_SECONDS} // 10, $ENV{PROMOTE_AGREE_SEED} // 1);
+	$^X, 'test/fuzz/agree.pl', $ENV{PROMOTE_AGREE_SECONDS} // 10, $ENV{PROMOTE_AGREE_SEED} // 1, 4);
 is("$rc$err", '0', 'preview, result, plan, worker and status agree') or diag($out);
 note("result: " . ($out =~ s/\n\z//r));
 my ($moved, $deployed, $failed, $back, $down) = $out

@@ -169,6 +169,14 @@ sub proposal {
 	};
 }
 
+# May what is sensitive be in a remote reference of an instance, which may get those of another one?  The only parameter
+# that may is y, and "why" is too short to be looked for beside its place.
+sub may_show {
+	my ($self, @instances) = @_;
+	return $self->{parameters}{ $instances[0]{environment} }{y} ne '"why"'
+		&& grep { /\{\{y/ } map { values %{ $_->{references} } } @instances;
+}
+
 # Copies references and secrets of slots and declarations that the release has.
 sub copy {
 	my ($self, $proposal, $source, %what) = @_;
@@ -217,10 +225,12 @@ sub rollback {
 		sort { $b->{started} <=> $a->{started} } @{ $instance->{ran} };
 	return if !$ran;
 	my $written = $instance->{revisions}{ $ran->{revision} };
-	my $desired = $ran->{revision} == $instance->{revision};
 	return $self->proposal($instance, params => $written->{params}, channel => $written->{channel},
-		constraint => $desired ? $written->{constraint} : $ran->{version},
-		version => $desired ? $written->{version} : $ran->{version});
+		constraint => $ran->{version}, version => $ran->{version}) if $ran->{revision} != $instance->{revision};
+	# what is desired already is planned by the release of now, and not staged again
+	my $proposal = $self->proposal($instance, %$written);
+	$proposal->{version} = $self->resolve(@$written{qw(constraint channel)});
+	return $proposal;
 }
 
 # ---- since when ----
@@ -243,19 +253,11 @@ sub since {
 	my $wanted = $state->{values}{$path} // "\0";
 	for my $revision (reverse(($counts ? $plan->{revision} : $base) + 1 .. $instance->{revision})) {
 		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
-		my $value = $path =~ /^reference / ? $self->desired_reference($instance, $state, $path)
-			: $former->{values}{$path};
-		return $since if ($value // "\0") ne $wanted;
+		return $since if ($former->{values}{$path} // "\0") ne $wanted;
 		$since = $revision;
 	}
 	return $since if !$counts || ($plan->{state}{values}{$path} // "\0") ne $wanted;
 	return $plan->{diff}{$path} ? $plan->{diff}{$path}{since} : $plan->{revision};
-}
-
-# References have no revisions: what is set now.
-sub desired_reference {
-	my ($self, $instance, $state, $path) = @_;
-	return $self->state_of($instance, %$state, references => $instance->{references})->{values}{$path};
 }
 
 # ---- diffs ----
@@ -319,12 +321,9 @@ sub moved {
 	my $instance = $proposal->{instance};
 	my $old = $self->written($instance);
 	my $new = $self->carried($proposal);
-	# slots are those of the release to come
-	my $before = $self->state_of($instance, %{ $instance->{desired} }, version => $proposal->{version});
 	my %moved;
-	my %were = ((map { $_ => $old->{values}{$_} } grep { !/^reference / } keys %{ $old->{values} }),
-		(map { $_ => $before->{values}{$_} } grep { /^reference / } keys %{ $before->{values} }));
-	$moved{$_} = { old => $were{$_}, new => $new->{values}{$_} } for differing(\%were, $new->{values});
+	$moved{$_} = { old => $old->{values}{$_}, new => $new->{values}{$_} }
+		for differing($old->{values}, $new->{values});
 	for my $path (differing($old->{template}, $new->{template})) {
 		$moved{$path} //= { old => $old->{template}{$path}, new => $new->{template}{$path} };
 	}
@@ -347,7 +346,7 @@ sub stage {
 	for my $name (keys %{ $proposal->{copied} }) {
 		my $copied = $proposal->{copied}{$name};
 		$instance->{secrets}{$name} = $copied->{value};
-		$instance->{secret_set}{$name} = ++$self->{clock};
+		$instance->{secret_moved}{$name} = ++$self->{clock};
 		my %waits = waiting_secrets($instance);
 		$instance->{promoted}{$name} = { change => $waits{$name} ? $waits{$name}{change} : $copied->{change},
 			since => $proposal->{revision}, at => $self->{clock} };
@@ -378,6 +377,24 @@ sub queued {
 	return $instance->{deployments}{$number} = $deployment;
 }
 
+# The revision since which something waits that was no entry of a plan when it was queued: the oldest behind what runs
+# that has had it ever since.  References have no revisions: they are the plan's, in the slots that there were.
+sub stray_since {
+	my ($self, $instance, $deployment, $path) = @_;
+	my $since = $deployment->{revision};
+	my $wanted = $deployment->{state}{values}{$path};
+	my $above = $instance->{runs} ? $instance->{runs}{revision} : $since;
+	for my $revision (reverse $above + 1 .. $since - 1) {
+		my $former = $self->state_of($instance, %{ $instance->{revisions}{$revision} });
+		my $value = $former->{values}{$path};
+		my $slots = $self->{releases}{ $former->{version} }{slots};
+		$value = (grep { $path eq "reference $_" } @$slots) ? $wanted : undef if $path =~ /^reference /;
+		return $since if ($value // "\0") ne ($wanted // "\0");
+		$since = $revision;
+	}
+	return $since;
+}
+
 # It is claimed.  A PLAN starts from what runs by now.
 sub claimed {
 	my ($self, $instance, $number) = @_;
@@ -387,7 +404,8 @@ sub claimed {
 		if $deployment->{action} ne 'PLAN' || ($deployment->{base} // 0) == ($instance->{deployed_by} // 0);
 	my $before = $deployment->{diff};
 	my $diff = entries($instance->{runs}, $deployment->{state});
-	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $deployment->{revision} for keys %$diff;
+	$diff->{$_}{since} = $before->{$_} ? $before->{$_}{since} : $self->stray_since($instance, $deployment, $_)
+		for keys %$diff;
 	my %secrets = waiting_secrets($instance);
 	$diff->{"secret $_"} = { kind => 'secret', change => $secrets{$_}{change}, since => $secrets{$_}{since} }
 		for keys %secrets;
@@ -414,7 +432,7 @@ sub ended {
 	return;
 }
 
-# What instance_status says, one of several where that follows from what is not said here.
+# What instance_status says.
 sub status {
 	my ($self, $instance, $running) = @_;
 	return 'deploying' if $running && $running ne 'PLAN';
@@ -426,11 +444,9 @@ sub status {
 	# a constraint is how a release is chosen, not what runs
 	delete @$_{ 'release constraint', 'release channel' } for $old, $new;
 	return 'stale' if differing($old, $new);
-	# what is written otherwise and rendered the same is another configuration, though nothing of it waits
-	return 'in_sync or stale' if differing($instance->{runs}{template}, $desired->{template});
-	my @set = grep { ($instance->{secret_set}{$_} // 0) > $instance->{runs}{started} }
+	my @moved = grep { ($instance->{secret_moved}{$_} // 0) > $instance->{runs}{started} }
 		@{ $self->{releases}{ $desired->{version} }{secrets} };
-	return @set ? 'in_sync or stale' : 'in_sync';
+	return @moved ? 'stale' : 'in_sync';
 }
 
 1;

@@ -137,6 +137,10 @@ CREATE FUNCTION pg_temp.all_shown(role text) RETURNS text LANGUAGE sql AS $$
 SELECT unalike(pg_temp.as_role('m_promoter',
     $$SELECT * FROM promote.promote_instance('ecomm-staging-cond', 'ecomm-production-cond',
     '{"mode": "open", "kind": "b"}', idempotency_key => 'k')$$), '%SECRET%', 'who promotes is not shown it either');
+SELECT matches(pg_temp.as_role('m_viewer', format($$SELECT * FROM promote.promote_instance('ecomm-staging-cond',
+    'ecomm-production-cond', '{"mode": "open", "kind": %s}', idempotency_key => 'k')$$, kind)),
+    '^PM701: not allowed: promote: ', 'nor does its key tell a viewer whether this was the call: ' || kind)
+  FROM unnest(ARRAY['"b"', '"a"']) AS kind;
 SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'production' AND component = 'cond'
     ORDER BY revision DESC LIMIT 1), '[".key", ".list[0]", ".token"]', 'the revision knows what keeps its marks');
 SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%', 'nobody sees it afterwards');

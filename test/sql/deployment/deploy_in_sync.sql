@@ -50,6 +50,8 @@ INSERT INTO cause VALUES
         'has changed the instance since'),
     ('one more secret', $$SELECT promote.set_secret('ecomm-production-db', 'other', 'new')$$,
         'has changed the instance since'),
+    ('one secret less', $$SELECT promote.remove_secret('ecomm-production-db', 'other')$$,
+        'has changed the instance since'),
     ('one more reference', $$SELECT promote.set_remote_reference('ecomm-production-db', 'dns', 'ns-1',
         allow_replace => true)$$, 'Remote references have changed: dns');
 
@@ -120,7 +122,8 @@ SELECT is(pg_temp.status(), 'in_sync', 'which leads there');
 ROLLBACK TO before;
 
 -- ---- a worker that is at it may have read the secret of before ----
-SELECT promote.set_secret('ecomm-production-db', 'password', 'rush') \g /dev/null
+SELECT promote.set_secret('ecomm-production-db', 'password', 'rush'), promote.set_secret('ecomm-production-db', 'other',
+    'old') \g /dev/null
 SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT pg_temp.asked() \g /dev/null
@@ -131,12 +134,16 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
 SAVEPOINT runs;
 SELECT promote.configure_instance('ecomm-production-db', '{}', '4.0.0', plan => false),
     promote.set_secret('ecomm-production-db', 'later', 'of no concern'),
-    promote.configure_instance('ecomm-production-db', '{}', '~3', plan => false) \g /dev/null
+    promote.configure_instance('ecomm-production-db', '{}', '~3', plan => false),
+    promote.remove_secret('ecomm-production-db', 'later') \g /dev/null
 SELECT is((SELECT o.deployment FROM promote.deployment AS d, promote_internal.open_deployment(d.project, d.environment,
     d.component, false, d.action, d.revision, d.version, d.rendered_digest, d.plan, d.remote_references, NULL,
         false) AS o
     WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'db' AND d.status = 'RUNNING'),
-    :number + 2, 'also where a secret was set since that its release knows nothing of');
+    :number + 2, 'also where a secret was set and removed since that its release knows nothing of');
+ROLLBACK TO runs;
+SELECT promote.remove_secret('ecomm-production-db', 'other') \g /dev/null
+SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'not if a secret was removed since');
 ROLLBACK TO runs;
 SELECT promote.set_secret('ecomm-production-db', 'password', 'crush') \g /dev/null
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'not if a secret was set since');

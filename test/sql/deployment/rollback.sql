@@ -177,6 +177,25 @@ SELECT is((SELECT deployed_version FROM promote.instance_status WHERE instance =
     'it runs a newer release than it was judged by');
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-production-cache', 1)$$), '(f)',
     'and is desired for all that');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.3.0', '{}');
+CREATE TEMP TABLE rehearsed ON COMMIT DROP AS SELECT * FROM promote.rehearse_rollback('ecomm-production-cache', 1);
+SELECT is(pg_temp.lines('SELECT kind, path, change, old_value, new_value, since FROM rehearsed'),
+    '(release,"release version",change,"""1.2.0""","""1.3.0""",1)', 'what is desired is planned by the release of now');
+CREATE TEMP TABLE back ON COMMIT DROP AS SELECT * FROM promote.rollback_instance('ecomm-production-cache', 1);
+SELECT is(pg_temp.lines($$SELECT b.changed, b.new_revision, d.revision, d.version, b.diff = d.diff,
+    (SELECT jsonb_agg(e ->> 'path') FROM jsonb_array_elements(d.diff) AS e) = (SELECT jsonb_agg(r.path)
+    FROM rehearsed AS r)
+    FROM back AS b JOIN promote.deployment AS d ON d.deployment = b.deployment
+   WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'cache'$$), '(f,1,1,1.3.0,t,t)',
+    '... as it was rehearsed, and not staged again');
+SELECT is(pg_temp.work('ecomm-production-cache'), 1, '... which a worker plans');
+SELECT is(pg_temp.lines($$SELECT d.version, d.plan = b.deployment FROM back AS b,
+    promote.deploy_instance('ecomm-production-cache') AS d$$), '(1.3.0,t)', '... and that is what is deployed');
+SELECT promote.abort_deployment('ecomm-production-cache', deployment) FROM promote.instance
+    WHERE name = 'ecomm-production-cache' \g /dev/null
+SELECT promote.block_release('redis', '1.3.0', 'bad') \g /dev/null
+SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-cache', 1)$$, 'PM510',
+    'Release redis 1.3.0 is blocked', 'unless that release is blocked');
 SELECT promote.configure_instance('ecomm-production-cache', '{"token": "new"}', '1.2.0') \g /dev/null
 SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT path, old_value, new_value, sensitive

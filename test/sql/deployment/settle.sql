@@ -242,6 +242,45 @@ SELECT is((SELECT database_role FROM promote.deployment WHERE project = 'ecomm' 
     AND plan = 2), 's_ann', 'for the one who has called it');
 ROLLBACK TO before;
 
+-- ---- another person who asks while it waits ----
+CREATE ROLE s_bob LOGIN IN ROLE s_dba;
+INSERT INTO promote.grants (role, action, project) VALUES ('s_bob', 'plan', 'ecomm'), ('s_bob', 'deploy', 'ecomm'),
+    ('s_bob', 'approve', 'ecomm');
+INSERT INTO promote.approval_rule (project, environment, rule, role, requester_counts)
+    VALUES ('ecomm', 'production', 'second', 's_dba', false);
+SELECT promote.plan_instance('ecomm-production-db') \g /dev/null
+SELECT pg_temp.as_role('s_bob', $$SELECT promote.plan_instance('ecomm-production-db')$$) \g /dev/null
+SELECT is(pg_temp.call(), '(3,PLAN,PENDING)', 'who asks first');
+SELECT is(pg_temp.call('s_bob'), '(3,PLAN,PENDING)', 'and who asks for the same then are given one plan');
+SELECT is(pg_temp.call('s_bob') || pg_temp.call(), '(3,PLAN,PENDING)(3,PLAN,PENDING)', '... however often');
+SELECT is((SELECT joined_by FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production'
+    AND component = 'db' AND deployment = 3), '[{"actor": "s_bob", "database_role": "s_bob"}]',
+    'its row has the other, once');
+SELECT is((SELECT joined_by FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production'
+    AND component = 'db' AND deployment = 2), NULL, 'a plan that is not deployed has nobody');
+SELECT is(pg_temp.lines($$SELECT actor, data ? 'joined_by' FROM promote.audit_log
+    WHERE project = 'ecomm' AND subject = 'ecomm-production-db' AND event = 'plan.joined'$$), '(s_bob,t)',
+    'so has the log');
+SELECT throws_ok($$UPDATE promote.deployment SET joined_by = NULL WHERE environment = 'production'
+    AND deployment = 3$$, 'PM303', NULL, 'which nobody takes out by hand');
+SELECT pg_temp.step(), pg_temp.step() \g /dev/null
+SELECT matches(pg_temp.as_role('s_bob', $$SELECT promote.approve_deployment('ecomm-production-db', 3)$$),
+    '^PM603: .*does not count who has asked for it, as "s_bob" has', 'they do not approve what they have asked for');
+SELECT is(pg_temp.as_role('s_ann', $$SELECT status FROM promote.approve_deployment('ecomm-production-db', 3)$$),
+    '(COMPLETED)', 'somebody else does');
+SELECT is(pg_temp.call('s_bob') || ' ' || pg_temp.followed(3),
+    '(3,PLAN,COMPLETED) 4 PROVISION PENDING s_bob s_bob build 7', 'then either deploys it');
+SELECT is_empty('SELECT * FROM promote.verify_audit()', '... and the record is whole');
+ROLLBACK TO before;
+SELECT pg_temp.call() \g /dev/null
+SELECT promote.claim_deployment('w') \g /dev/null
+INSERT INTO promote.grants (role, action, project) VALUES ('s_ann', 'plan', 'ecomm'), ('s_ann', 'deploy', 'ecomm');
+SELECT is(pg_temp.call('s_ann'), '(2,PLAN,RUNNING)', 'while it runs');
+SELECT is((promote.complete_deployment('ecomm-production-db', 2, 1)).joined_by -> 0 ->> 'actor', 's_ann',
+    '... it is noted as well');
+SELECT is(pg_temp.followed(2), '3 PROVISION PENDING s_ci s_ci build 7', '... and deployed for who came first');
+ROLLBACK TO before;
+
 -- ---- the row ----
 SELECT pg_temp.call() \g /dev/null
 SELECT throws_ok($$UPDATE promote.deployment SET deploy_as = 'postgres' WHERE environment = 'production'

@@ -156,8 +156,21 @@ SELECT is((promote.release_deployment('ecomm-staging-db', 2, 2, delay => '1 hour
 SELECT is(pg_temp.claims($$'w2'$$), NULL, 'nothing of the instance is done before');
 SELECT pg_temp.no($$release_deployment('ecomm-staging-db', 2, 2)$$, 'PM502', 'It is PENDING',
     'and it is no longer claimed');
+SELECT pg_temp.no(call, 'PM502', 'It is PENDING', '... nor ended: ' || call)
+  FROM unnest(ARRAY[$$complete_deployment('ecomm-staging-db', 2, 2)$$,
+                    $$fail_deployment('ecomm-staging-db', 2, 'late', 2)$$]) AS call;
 SELECT pg_temp.no($$release_deployment('ecomm-staging-db', 2, 2, delay => '-1 second')$$, 'PM404',
     'nothing and 31 days', 'no delay into the past');
+ROLLBACK TO unclaimed;
+UPDATE promote.instance SET attributes = '{"t": 1}' WHERE name = 'ecomm-staging-db';
+SELECT pg_temp.work('ecomm-staging-db') \g /dev/null
+SELECT is((promote.deploy_instance('ecomm-staging-db')).deployment, 3, 'what follows a plan');
+SELECT is(pg_temp.claims($$'w', '{PLAN}', selector => '{"t": 1}'$$), NULL, 'nothing for who only plans, of those');
+SELECT is(pg_temp.claims($$'w', '{PROVISION}', selector => '{"t": 1}'$$), '(ecomm-staging-db,3,PROVISION,1)',
+    '... but for who provisions');
+SELECT is((promote.release_deployment('ecomm-staging-db', 3, 1)).plan_digest, (SELECT plan_digest
+    FROM promote.deployment WHERE project = 'ecomm' AND environment = 'staging' AND component = 'db'
+    AND deployment = 2), 'given back it follows that plan still');
 ROLLBACK TO unclaimed;
 SELECT is((promote.propose_deployment('ecomm-staging-db', 'PLAN')).deployment, 3, 'a proposal');
 SELECT lives_ok($$SELECT promote.abort_deployment('ecomm-staging-db', 2)$$, 'nothing before it');

@@ -117,6 +117,85 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app
 SELECT promote.plan_instance('line-production-api'), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked('production') ~ 'release 2.1.0 has not run', true, 'the next release is another reason');
 
+-- ---- what goes along with an edit ----
+INSERT INTO promote.component (project, component, bundle) VALUES ('line', 'job', 'app');
+INSERT INTO promote.instance (project, environment, component)
+SELECT 'line', e, 'job' FROM unnest(ARRAY['dev', 'staging', 'production']) AS e;
+SELECT pg_temp.desire(e, '1.0.0', 'job'), pg_temp.work_all(), pg_temp.ship(e, 'job')
+    FROM unnest(ARRAY['staging', 'production']) AS e \g /dev/null
+CREATE FUNCTION pg_temp.bring(environment text, version text) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.desire('staging', version, 'job');
+    PERFORM promote.promote_instance('line-staging-job', 'line-' || environment || '-job');
+    RETURN pg_temp.work_all();
+END
+$$;
+CREATE FUNCTION pg_temp.edit(environment text, params jsonb) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM promote.configure_instance('line-' || environment || '-job', params);
+    RETURN pg_temp.work_all();
+END
+$$;
+CREATE FUNCTION pg_temp.unproven(environment text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', message, '(' || liftable_by || ')'), E'\n')
+      FROM promote.blockers('line-' || environment || '-job') WHERE code = 'release_unproven'
+$$;
+CREATE FUNCTION pg_temp.missing(version text) RETURNS text LANGUAGE sql AS $$
+    SELECT format('release %s has not run at "line-staging-job", nor where that was promoted from '
+        '(whoever deploys it at "line-staging-job" first)', version)
+$$;
+SELECT pg_temp.bring('production', '1.1.0'), pg_temp.edit('production', '{"replicas": 2}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.1.0'),
+    'an edit does not prove what was promoted below it');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-job')$$, 'PM601', '^release_unproven: ',
+    '... nor does it ship it');
+SELECT promote.report_observed('line-production-job', '{"replicas": 3}'::jsonb, 'scan'),
+    promote.adopt_drift('line-production-job'), pg_temp.work_all() \g /dev/null
+SELECT is((SELECT origin FROM promote.revision WHERE project = 'line' AND environment = 'production'
+    AND component = 'job' ORDER BY revision DESC LIMIT 1), 'adoption', 'drift is adopted on top');
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.1.0'), '... nor does that');
+SELECT promote.dismiss_drift('line-production-job', 'a test') \g /dev/null
+SELECT pg_temp.desire('production', '1.1.0', 'job'), pg_temp.edit('production', '{"replicas": 4}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.1.0'), 'nor to say the same constraint again');
+SAVEPOINT unproven;
+SELECT pg_temp.desire('production', '1.2.0', 'job'), pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, 'who chooses another release is not asked');
+SELECT pg_temp.desire('production', '1.1.0', 'job'), pg_temp.edit('production', '{"replicas": 5}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, '... nor who chooses that one after all');
+ROLLBACK TO unproven;
+SELECT promote.configure_instance('line-production-job', '{}', '1.1.0+dev'), pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, 'the channel is a choice, too');
+ROLLBACK TO unproven;
+SELECT pg_temp.ship('staging', 'job') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, 'once it ran where it was promoted from, it may be deployed');
+ROLLBACK TO unproven;
+SELECT promote.rollback_instance('line-production-job', 1), pg_temp.edit('production', '{"replicas": 6}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, 'what was gone back to ran here');
+SELECT pg_temp.desire('production', '2.0.0', 'job'), pg_temp.work_all(), pg_temp.ship('production', 'job'),
+    pg_temp.bring('production', '2.0.0') \g /dev/null
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('2.0.0'), 'a promotion of what runs here is asked');
+SELECT pg_temp.edit('production', '{"replicas": 7}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, '... an edit that leaves the release as it runs is not');
+SELECT pg_temp.rule('production', 'require_proven_release', 'false'), pg_temp.bring('production', '~1'),
+    pg_temp.ship('production', 'job'), pg_temp.rule('production', 'require_proven_release', 'true') \g /dev/null
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.3.0', '{}');
+SELECT pg_temp.edit('production', '{"replicas": 8}') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, 'what was promoted and deployed brings nothing any more');
+SELECT pg_temp.bring('production', '2.0.0') \g /dev/null
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('2.0.0'), 'the next promotion does');
+SELECT promote.rollback_instance('line-production-job', (SELECT revision FROM promote.deployment
+    WHERE project = 'line' AND environment = 'production' AND component = 'job' AND action = 'PROVISION'
+    AND version = '2.0.0')), pg_temp.edit('production', '{"replicas": 9}') \g /dev/null
+SELECT is((SELECT desired_version FROM promote.instance_status WHERE instance = 'line-production-job'), '2.0.0',
+    'gone back to by the very constraint');
+SELECT is(pg_temp.unproven('production'), NULL, '... which is a choice of what ran here');
+SELECT pg_temp.rule('production', 'source_policy', 'path') \g /dev/null
+SELECT is(pg_temp.unproven('production'), NULL, '... also where proof is asked for upstream alone');
+SELECT pg_temp.rule('production', 'source_policy', 'any') \g /dev/null
+SELECT pg_temp.desire('dev', '1.0.0', 'job'), pg_temp.bring('dev', '~1'), pg_temp.edit('dev', '{"replicas": 1}')
+    \g /dev/null
+SELECT is(pg_temp.unproven('dev'), pg_temp.missing('1.3.0'), 'where nothing ran yet, either');
+
 -- ---- the artifact ----
 SELECT pg_temp.rule('production', 'require_proven_release', 'false'),
     pg_temp.rule('production', 'require_artifact_digest', 'true') \g /dev/null

@@ -39,7 +39,9 @@ SELECT promote.configure_instance('ecomm-production-db', '{"tier": "a"}', '1.6.0
 SELECT promote.set_remote_reference('ecomm-production-db', 'network', 'net-1') \g /dev/null
 SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''',
     true) \g /dev/null
-SELECT promote.set_secret('ecomm-production-db', 'token', 'hush') \g /dev/null
+SELECT promote.set_secret('ecomm-production-db', 'token', 'rush'), promote.remove_secret('ecomm-production-db',
+    'token'),
+    promote.set_secret('ecomm-production-db', 'token', 'hush') \g /dev/null
 
 -- plans, logs, votes and overrides
 SELECT pg_temp.planned('ecomm-production-db',

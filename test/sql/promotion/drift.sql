@@ -158,6 +158,13 @@ SELECT is(pg_temp.seen('{"size": "large"}'), 1, 'what was dismissed is there sti
 SELECT is(pg_temp.lines('SELECT path, dismissed FROM promote.drift_status'), '(.size,f)', 'and new');
 SELECT is((SELECT count(*) FROM promote.drift_item WHERE how = 'deployed'), 7::bigint,
     'the older ones were ended by the deployment');
+SAVEPOINT release;
+SELECT promote.configure_instance('ecomm-production-db', version_constraint => '1.1.0', plan => false) \g /dev/null
+SELECT is((SELECT string_agg(concat_ws(' ', e ->> 'path', e ->> 'old', e ->> 'new'), ', ')
+    FROM promote.adopt_drift('ecomm-production-db') AS a, LATERAL jsonb_array_elements(a.diff) AS e),
+    'release version 1.0.0 1.1.0, release constraint 1.0.0 1.1.0, .size small large',
+    'the release that would be deployed along with what is adopted is in the diff');
+ROLLBACK TO release;
 
 -- ---- what cannot be adopted ----
 SELECT is(pg_temp.seen('{"size": "huge", "subnet": "x"}'), 2, 'invalid and immutable');

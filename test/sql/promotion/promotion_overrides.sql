@@ -53,7 +53,8 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%s(%L, %L, %L)', verb, 'eco
   FROM (VALUES
     ('[{"op": "add", "path": "/size", "value": "small"}, {"op": "test", "path": "/size", "value": "large"}]', 'PM108',
         '^Operation 1 \(test "/size"\): the value there is not the one that is expected\.$'),
-    ('[{"op": "remove", "path": "nodes"}]', 'PM108', '^Operation 0 \(remove "nodes"\): its "path" is not a JSON Pointer'),
+    ('[{"op": "remove", "path": "nodes"}]', 'PM108',
+        '^Operation 0 \(remove "nodes"\): its "path" is not a JSON Pointer'),
     ('[{"op": "remove", "path": "/nodes/7"}]', 'PM108', '^Operation 0 .*"/nodes/7" is past the end of the array'),
     ('[{"op": "jump", "path": ""}]', 'PM108', 'there is no "op" named "jump"'),
     ('[{"op": "replace", "path": "", "value": [1]}]', 'PM101', 'They are of type array'),

@@ -22,6 +22,12 @@ SELECT pg_temp.refuses(call, 'PM511', 'was decommissioned: deploying it would br
                     $$SELECT promote.preview_promotion('ecomm-staging-db', 'ecomm-production-db')$$]) AS call;
 SELECT matches(hint, 'reprovision => true', 'the hint says how')
   FROM pg_temp.refusal($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db')$$);
+SELECT matches(state || ' ' || hint, '^PM511 .* call promote.promote_instance with reprovision => true',
+    'also of a row that is inserted by hand')
+  FROM pg_temp.refusal($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint,
+    origin, source_environment, source_revision) SELECT project, 'production', component, digest, version_constraint,
+    'promotion', environment, revision FROM promote.revision WHERE project = 'ecomm' AND environment = 'staging'
+    AND component = 'db' ORDER BY revision DESC LIMIT 1$$);
 SELECT is((SELECT why_not FROM promote.promotion_matrix WHERE instance = 'ecomm-staging-db'),
     'production: "ecomm-production-db" was decommissioned: deploying it would bring it back', 'and the matrix says so');
 SELECT ok(count(*) > 0, 'it can be previewed')

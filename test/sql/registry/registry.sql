@@ -81,7 +81,7 @@ SELECT lives_ok($$UPDATE promote.instance SET attributes = '{"tenant":"acme"}' W
 SELECT throws_ok(format('UPDATE promote.instance SET %s WHERE name = ''ecomm-staging-db''', a), 'PM303', NULL,
     a || ' is kept by promote')
   FROM unnest(ARRAY['status = ''PROVISIONED''', 'deployed_revision = 1', 'deployed_by = 1', 'changed_by = 1',
-      'deployment = 9']) a;
+      'deployment = 9', 'removed_secrets = ''{}''']) a;
 SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), CASE a WHEN 'max_lost_leases = 0' THEN 'PM404' ELSE 'PM101'
     END, NULL, t || ': ' || a)
   FROM (VALUES ('environment', 'max_lost_leases = 0'), ('instance', $$attributes = '[]'$$),

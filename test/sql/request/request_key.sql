@@ -35,7 +35,7 @@ SELECT is((SELECT status FROM promote.open_request('shop', 'staging', 'productio
     '{"components": ["s1", "s2"]}', 'waves', '[1]', '{"s1": {"size": 9}}', tstzrange(NULL, '2999-01-01'), 'wave',
         '1 day',
     '{smoke}', 'vera', 'frank', 'CHG-1', 'because', true, idempotency_key => 'whole')), 'CANCELLED',
-    'it says how far that has come');
+    'its row is as it stands now, not as it was opened');
 
 -- ---- defaults ----
 SELECT is(pg_temp.open(), 2, 'with nothing but defaults');
@@ -51,7 +51,7 @@ SELECT pg_temp.refuses(format('SELECT pg_temp.open(%L)', ', ' || a), 'PM402',
     $$execution_window => tstzrange(NULL, '2999-01-01')$$, $$rollback_mode => 'all'$$, $$soak => '1 s'$$,
     $$checks => '{smoke}'$$, $$verification_owner => 'vera'$$, $$fallback_owner => 'frank'$$, $$ticket => 'CHG-1'$$,
     $$message => 'because'$$, 'include_other_changes => true', 'copy_secrets => true',
-        'copy_remote_references => true'])
+        'copy_remote_references => true', 'pin => true', 'reprovision => true'])
     AS a;
 SELECT pg_temp.refuses($$SELECT promote.open_request('shop', 'production', 'staging', idempotency_key => 'k')$$,
     'PM402',

@@ -402,6 +402,31 @@ SELECT is(promote.complete_deployment(instance, deployment, fencing) IS NULL, fa
     FROM half WHERE instance = 'shop-production-s5';
 SELECT is(pg_temp.drain(19), 'ROLLED_BACK', 'then both are rolled back');
 
+-- a newer release is an entry of what a request shows, and of what is kept of it
+SELECT pg_temp.publish('9.0.0') \g /dev/null
+SELECT pg_temp.open('{s3}', include => true) AS last \gset
+SELECT is((SELECT e ->> 'new' FROM promote.preview_request('shop', :last) AS p,
+    LATERAL jsonb_array_elements(p.diff) AS e WHERE e ->> 'path' = 'release version'), '9.0.0', 'as it is previewed');
+SELECT promote.advance_request('shop', :last) \g /dev/null
+SELECT is((SELECT string_agg(e ->> 'new', ' ') FROM jsonb_path_query(promote.request_evidence('shop', :last),
+    '$.items[*].deployments[*] ? (@.revision == $.items[*].revision && @.status == "PENDING").diff[*]') AS e
+    WHERE e ->> 'path' = 'release version'), '9.0.0', '... and in the evidence');
+SELECT is(pg_temp.cancel(:last), 'CANCELLED', 'cancelled');
+
+-- what waits since it was approved as a proposal is queued like anything else
+SELECT promote.configure_instance('shop-staging-s6', '{"size": 77}') \g /dev/null
+SELECT promote.promote_instance('shop-staging-s6', 'shop-production-s6', plan => false) \g /dev/null
+SELECT (promote.propose_deployment('shop-production-s6', 'PLAN')).deployment AS proposed \gset
+SELECT is((promote.approve_deployment('shop-production-s6', :proposed)).status, 'APPROVED', 'somebody''s plan');
+SELECT pg_temp.open('{s6}', include => true) AS last \gset
+SELECT is(pg_temp.preview(:last), 1::bigint, 'previewed');
+SELECT promote.advance_request('shop', :last) \g /dev/null
+SELECT is((SELECT concat_ws(' ', status, plan) FROM promote.promotion_request_item WHERE project = 'shop'
+    AND request = :last), 'STAGED ' || :proposed, 'a request takes it for its own');
+SELECT is(pg_temp.cancel(:last), 'CANCELLED', 'cancelled');
+SELECT is((SELECT status FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
+    AND component = 's6' AND deployment = :proposed), 'ABORTED', '... with it');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;

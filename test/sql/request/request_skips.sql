@@ -98,5 +98,38 @@ SELECT pg_temp.work_all('s6', 'PLAN') \g /dev/null
 SELECT is(pg_temp.says(8), 'FAILED 1', 'it has failed');
 SELECT is(pg_temp.says(8), 'FAILED 0 failed', '... which is said');
 
+-- ---- what is written otherwise and rendered the same is no nothing: promote_instance calls it a change, too ----
+INSERT INTO promote.bundle VALUES ('net');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
+VALUES ('net', '1.0.0', '{}', '{"network": {"required": false}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'n1', 'net'), ('shop', 'n2', 'net');
+INSERT INTO promote.instance (project, environment, component)
+SELECT 'shop', e, c FROM unnest('{staging,production}'::text[]) AS e, unnest('{n1,n2}'::text[]) AS c;
+UPDATE promote.environment SET parameters = '{"x": "seven"}' WHERE project = 'shop';
+SELECT promote.configure_instance(format('shop-%s-%s', e, c), '{"a": "seven"}'),
+       promote.set_remote_reference(format('shop-%s-%s', e, c), 'network', 'urn:seven')
+  FROM unnest('{staging,production}'::text[]) AS e, unnest('{n1,n2}'::text[]) AS c \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.plan_and_deploy('shop-production-' || c) FROM unnest('{n1,n2}'::text[]) AS c \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.configure_instance('shop-staging-n1', '{"a": "{{x}}"}') \g /dev/null
+SELECT promote.set_remote_reference('shop-staging-n2', 'network', 'urn:{{x}}', true) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT pg_temp.open($$'{"components": ["n1", "n2"]}', copy_remote_references => true$$) AS alike \gset
+SELECT is((SELECT string_agg(concat_ws(' ', component, diff, skip_reason), E'\n' ORDER BY component)
+    FROM promote.preview_request('shop', :alike)), E'n1 []\nn2 []', 'something is to be staged, and nothing happens');
+SELECT is((SELECT string_agg(concat_ws(' ', p.path, p.change, p.since), E'\n') FROM unnest('{n1,n2}'::text[]) AS c,
+    promote.preview_promotion('shop-staging-' || c, 'shop-production-' || c, copy_remote_references => true) AS p
+    WHERE p.change <> 'keep'), E'.a change\nreference network change', '... as the previews of the promotions say');
+SELECT is(pg_temp.drain(:alike), 'COMPLETED', 'it is moved');
+SELECT is((SELECT c.params ->> 'a' FROM promote.config_as_of('shop-production-n1') AS c), '{{x}}', 'the params');
+SELECT is((SELECT reference FROM promote.reference_status WHERE instance = 'shop-production-n2'), 'urn:{{x}}',
+    'the reference');
+SELECT is((SELECT string_agg(status, ' ' ORDER BY instance) FROM promote.instance_status
+    WHERE instance ~ 'production-n'), 'in_sync in_sync', 'what is desired runs');
+SELECT is(pg_temp.open($$'{"components": ["n1", "n2"]}', copy_remote_references => true$$), :alike + 1, 'once more');
+SELECT is((SELECT string_agg(skip_reason ->> 'code', ' ') FROM promote.preview_request('shop', :alike + 1)),
+    'nothing_to_do nothing_to_do', '... is nothing to do');
+
 SELECT * FROM finish();
 ROLLBACK;

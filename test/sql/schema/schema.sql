@@ -585,6 +585,9 @@ SELECT pg_temp.decides('{"$id": "http://h/base/", "definitions": {"foo": {"$id":
 	"items": {"$id": "http://elsewhere/", "$ref": "foo"}}', '[[1]]', '[["a"]]', 'and ignores $id beside $ref');
 SELECT pg_temp.decides(pg_temp.new('{"$defs": {"x": {"type": "string"}}, "properties": {"a": {"$id": "", "$ref": '
 	'"#/$defs/x"}}}'), '[{"a": "x"}]', '[{"a": 1}]', 'an empty $id leaves a part where it is');
+SELECT pg_temp.decides(pg_temp.new('{"$id": "http://h/r", "$defs": {"x": {"type": "string"}}, "properties": {"a": '
+	'{"$id": ""}, "b": {"$ref": "http://h/r#/$defs/x"}}}'), '[{"b": "x"}]', '[{"b": 1}]',
+	'... and takes nobody''s name');
 SELECT pg_temp.decides(pg_temp.new('{"$id": "urn:example:root", "$defs": {"a": {"$id": "urn:example:a", "minimum": '
 	'1}}, "allOf": [{"$ref": "urn:example:a"}, {"$ref": "#/$defs/a"}, {"$ref": "urn:example:root#/$defs/a"}]}'),
 	'[1]', '[0]', 'URNs');
