@@ -14,6 +14,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
+#include "compose/element.h"
 #include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
@@ -66,11 +67,12 @@ overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 {
 	JsonMark   *source_marks = compose_noncopyable(source, schema, variables);
 	JsonMark   *own_marks = compose_noncopyable(destination, schema, variables);
+	ElementKeys keys = {.schema = schema,.documents = {source, destination}};
 
 	if (source_marks == NULL && own_marks == NULL)
 		return (Jsonb *) source;
 	return json_overlay_marked(source, source_marks, destination, own_marks,
-							   SCHEMA_NONCOPYABLE);
+							   SCHEMA_NONCOPYABLE, element_match, &keys);
 }
 
 /*
@@ -87,7 +89,7 @@ apply_overrides(Jsonb *base, const Overrides *overrides, const Jsonb *destinatio
 	const int	max_rounds = 100;
 	Jsonb	   *result = overrides_apply(overrides, base);
 
-	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
+	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE | SCHEMA_KEYED) &&
 		!overrides_make_objects(overrides, base))
 		return result;
 	for (int i = 0; i < max_rounds; i++)

@@ -18,6 +18,7 @@
 
 #include "miscadmin.h"
 
+#include "compose/element.h"
 #include "compose/merge.h"
 #include "json/builder.h"
 #include "json/path.h"
@@ -60,23 +61,14 @@ typedef struct Place
 typedef struct Walk
 {
 	Merge	   *merge;
-	const Jsonb *schema;
 	const Jsonb *overrides;
 	MergeChoice choice;
 	JsonBuilder builder;
-	SchemaKeys *keys[MERGE_SIDES];	/* NULL: not looked up yet */
+	ElementKeys keys;			/* of the documents, by MergeSide */
 } Walk;
 
 /* No such element. */
 #define NONE PG_UINT32_MAX
-
-/* An element with its name, the value of its key. */
-typedef struct Named
-{
-	JsonbValue	name;
-	MergeSide	side;
-	uint32		ordinal;
-} Named;
 
 /* What the three arrays have of one name. */
 typedef struct Element
@@ -241,7 +233,7 @@ is_overridden(const Walk *walk, const char *path, const Trio *trio)
 	json_path_reader_init(&reader, path, strlen(path));
 	while (json_path_next(&reader, &step))
 	{
-		if (step.key == NULL ||
+		if (step.key == NULL || !json_is_object(&at) ||
 			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
 			return false;
 		/* a value that is no object replaces everything below it */
@@ -279,54 +271,16 @@ note_problem(Walk *walk, const Place *place, char *message)
 
 static const char *const side_names[] = {"base", "source", "destination"};
 
-/*
- * The key that tells an array's elements apart by what the schema says of any
- * of the documents; NULL: it says none, or, which is noted, several.
- */
-static const char *
-find_key(Walk *walk, const Place *place, const Trio *trio, bool *is_problem)
-{
-	const char *key = NULL;
-
-	for (int i = 0; i < MERGE_SIDES; i++)
-	{
-		const SchemaKey *said = NULL;
-
-		if (walk->keys[i] == NULL)
-			walk->keys[i] = schema_keys(walk->schema, walk->merge->documents[i]);
-		while (trio->values[i] &&
-			   (said = schema_next_key(walk->keys[i], trio->values[i]->val.binary.data, said)) != NULL)
-		{
-			if (key && strcmp(key, said->name) != 0)
-			{
-				note_problem(walk, place, psprintf("The schema has two keys for it, \"%s\" and \"%s\".", key, said->name));
-				*is_problem = true;
-				return NULL;
-			}
-			key = said->name;
-		}
-	}
-	return key;
-}
-
-/* The name of an element, the value of its key, which is a string, a number or a boolean; false if it has none. */
-static bool
-find_name(const JsonbValue *element, const char *key, JsonbValue *name)
-{
-	return json_is_object(element) && json_find(element, key, name) &&
-		name->type != jbvNull && name->type != jbvBinary;
-}
-
 /* The elements of the arrays with their names, one document's behind the other's; notes those without. */
-static Named *
+static NamedElement *
 name_elements(Walk *walk, const Place *place, const Trio *trio, const Arrays *arrays, uint32 *count)
 {
 	Size		total = 0;
-	Named	   *named;
+	NamedElement *named;
 
 	for (int i = 0; i < MERGE_SIDES; i++)
 		total += arrays->counts[i];
-	named = palloc_extended(Max(total, 1) * sizeof(Named), MCXT_ALLOC_HUGE);
+	named = palloc_extended(Max(total, 1) * sizeof(NamedElement), MCXT_ALLOC_HUGE);
 	*count = 0;
 	for (int i = 0; i < MERGE_SIDES; i++)
 	{
@@ -334,11 +288,11 @@ name_elements(Walk *walk, const Place *place, const Trio *trio, const Arrays *ar
 			continue;
 		json_foreach(item, trio->values[i])
 		{
-			Named	   *next = &named[*count];
+			NamedElement *next = &named[*count];
 
 			CHECK_FOR_INTERRUPTS();
-			*next = (Named) {.side = i,.ordinal = item.index};
-			if (find_name(&item.value, arrays->key, &next->name))
+			*next = (NamedElement) {.document = i,.ordinal = item.index};
+			if (element_name(&item.value, arrays->key, &next->name))
 				(*count)++;
 			else
 				note_problem(walk, place, psprintf("The %s's element %u has no \"%s\" to tell it by.",
@@ -348,23 +302,9 @@ name_elements(Walk *walk, const Place *place, const Trio *trio, const Arrays *ar
 	return named;
 }
 
-/* The order of elements: by name, then by document, then as they stand there; for qsort. */
-static int
-compare_named(const void *a, const void *b)
-{
-	const Named *left = a;
-	const Named *right = b;
-	int			order = json_compare(&left->name, &right->name);
-
-	CHECK_FOR_INTERRUPTS();
-	if (order == 0)
-		order = (int) left->side - (int) right->side;
-	return order != 0 ? order : (left->ordinal > right->ordinal) - (left->ordinal < right->ordinal);
-}
-
 /* Put together what has the same name; notes what has it twice in one document. */
 static void
-match_elements(Walk *walk, const Place *place, Arrays *arrays, const Named *named, uint32 count)
+match_elements(Walk *walk, const Place *place, Arrays *arrays, const NamedElement *named, uint32 count)
 {
 	for (uint32 i = 0; i < count; i++)
 	{
@@ -374,16 +314,16 @@ match_elements(Walk *walk, const Place *place, Arrays *arrays, const Named *name
 		CHECK_FOR_INTERRUPTS();
 		if (is_new)
 			arrays->list[arrays->count++] = (Element) {.ordinals = {NONE, NONE, NONE}};
-		else if (named[i - 1].side == named[i].side)
+		else if (named[i - 1].document == named[i].document)
 		{
 			note_problem(walk, place, psprintf("The %s's elements %u and %u have the same \"%s\".",
-											   side_names[named[i].side], named[i - 1].ordinal, named[i].ordinal,
+											   side_names[named[i].document], named[i - 1].ordinal, named[i].ordinal,
 											   arrays->key));
 			continue;
 		}
 		element = &arrays->list[arrays->count - 1];
-		element->ordinals[named[i].side] = named[i].ordinal;
-		arrays->elements[named[i].side][named[i].ordinal] = arrays->count - 1;
+		element->ordinals[named[i].document] = named[i].ordinal;
+		arrays->elements[named[i].document][named[i].ordinal] = arrays->count - 1;
 	}
 }
 
@@ -393,13 +333,13 @@ take_apart(Walk *walk, const Place *place, const Trio *trio, Arrays *arrays)
 {
 	int			problems = list_length(walk->merge->problems);
 	uint32		count;
-	Named	   *named;
+	NamedElement *named;
 
 	for (int i = 0; i < MERGE_SIDES; i++)
 		arrays->counts[i] = trio->values[i] ? json_count(trio->values[i]) : 0;
 	named = name_elements(walk, place, trio, arrays, &count);
 	if (count > 1)
-		qsort(named, count, sizeof(Named), compare_named);
+		qsort(named, count, sizeof(NamedElement), element_compare);
 	for (int i = 0; i < MERGE_SIDES; i++)
 		arrays->elements[i] = palloc_extended(Max(arrays->counts[i], 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	arrays->list = palloc_extended(Max(count, 1) * sizeof(Element), MCXT_ALLOC_HUGE);
@@ -538,14 +478,15 @@ static void
 write_arrays(Walk *walk, const Place *place, const Trio *trio, Compared compared)
 {
 	Arrays		arrays = {0};
-	bool		is_problem = false;
+	const char *other = NULL;
+	bool		is_problem;
 
 	/* overrides that set the array spare looking into it */
 	if (!is_overridden(walk, path_of(place, MERGE_SIDES), trio))
-	{
-		arrays.key = find_key(walk, place, trio, &is_problem);
-		is_problem = is_problem || (arrays.key && !take_apart(walk, place, trio, &arrays));
-	}
+		arrays.key = element_key(&walk->keys, trio->values, &other);
+	if (other)
+		note_problem(walk, place, psprintf("The schema has two keys for it, \"%s\" and \"%s\".", arrays.key, other));
+	is_problem = other || (arrays.key && !take_apart(walk, place, trio, &arrays));
 	if (arrays.key && !is_problem)
 	{
 		judge_elements(walk, trio, &arrays, compared);
@@ -654,13 +595,14 @@ Merge *
 compose_merge(const Proposal *proposal, const MergeBase *base, const Jsonb *overrides, MergeChoice choice)
 {
 	Merge	   *merge = palloc0(sizeof(Merge));
-	Walk		walk = {.merge = merge,.schema = proposal->schema,.overrides = overrides,.choice = choice};
+	Walk		walk = {.merge = merge,.overrides = overrides,.choice = choice,.keys.schema = proposal->schema};
 	Proposal	began = *proposal;
 
 	began.params = unconstify(Jsonb *, base->params);
 	merge->documents[MERGE_BASE] = compose_base(&began);
 	merge->documents[MERGE_SOURCE] = compose_base(proposal);
 	merge->documents[MERGE_DESTINATION] = proposal->own_params;
+	memcpy(walk.keys.documents, merge->documents, sizeof(walk.keys.documents));
 	merge->params = merge_documents(&walk);
 	return merge;
 }

@@ -82,6 +82,8 @@ SELECT is(pg_temp.merged(jsonb_build_object('l', base::jsonb), jsonb_build_objec
         '[".l[1]"]'),
     ('conflict: changed and removed by the source', '[{"k":1},{"k":2}]', '[{"k":1}]', '[{"k":1},{"k":2,"x":1}]',
         '[".l[1]"]'),
+    ('conflict: what the destination removed has its position', '[{"k":1},{"k":2,"x":1}]',
+        '[{"k":1,"y":1},{"k":2,"x":2}]', '[{"k":2,"x":3}]', '[".l[0]",".l[1].x"]'),
     ('conflict: an array and a scalar', '[{"k":1}]', '[{"k":2}]', '7', '[".l"]')) AS v(what, base, source, own, result);
 SELECT is(promote.merge_params('{}', '{"l":[{"k":1}]}', '{"l":[{"k":2}]}', '{"properties":{"l":{"$md.key":"k"}}}'),
     '{"l":[{"k":2},{"k":1}]}', 'by key: both added the array');
@@ -253,6 +255,10 @@ SELECT is(pg_temp.merged(base::jsonb, source::jsonb, own::jsonb, schema::jsonb),
     ('by the branch of the result', '{"a":1,"b":1,"n":1}', '{"a":2,"b":1,"n":2}', '{"a":1,"b":2,"n":1}',
         '{"if":{"properties":{"a":{"const":2},"b":{"const":2}}},"then":{"properties":{"n":{"$md.copyable":false}}}}',
         '{"a":2,"b":2,"n":1}'),
+    ('elements with a key', '{"l":[{"k":1,"n":1},{"k":2,"n":2}]}', '{"l":[{"k":2,"n":3},{"k":1,"n":3},{"k":3,"n":3}]}',
+        '{"l":[{"k":4,"n":8},{"k":2,"n":7},{"k":1,"n":9}]}',
+        '{"properties":{"l":{"$md.key":"k","items":{"properties":{"n":{"$md.copyable":false}}}}}}',
+        '{"l":[{"k":4,"n":8},{"k":2,"n":7},{"k":1,"n":9},{"k":3}]}'),
     ('everything', '{"a":1}', '{"a":2}', '{"a":3}', '{"$md.copyable":false}', '{"a":3}')) AS v(what, base, source, own,
         schema, result);
 SELECT is(promote.merge_params('{"n":1}', '{"n":2}', '{"n":3}', '{"properties":{"n":{"$md.copyable":false}}}', '{"n":4}'),
