@@ -60,7 +60,7 @@ take_arguments(FunctionCallInfo fcinfo, Application *application)
 						   source->component, source->project, destination->component, destination->project),
 				 errhint("Apply revisions between instances of one component.")));
 	application->choice = merge_choice(argument_text(fcinfo, 5));
-	application->overrides = argument_optional_params(fcinfo, 6, "overrides");
+	application->overrides = argument_overrides(fcinfo, 6, "overrides");
 }
 
 /* Lock both instances in key order, the source only against updates; or the one that is both. */

@@ -110,6 +110,11 @@ SELECT is(pg_temp.lines($$SELECT version_constraint, params -> 'size', params ->
 SELECT is((SELECT overrides FROM promote.revision WHERE project = 'shop' AND environment = 'staging' AND revision = 7),
     '{"size": 3, "a": {"b": 3}, "password": "words, words"}', 'and recorded');
 ROLLBACK TO conflict;
+SELECT promote.configure_instance('shop-staging-api', '{}', '~1', plan => false) \g /dev/null
+SELECT is(pg_temp.apply(6, 'dev', 'staging', 'source', '[{"op": "replace", "path": "/size", "value": 4}]'), '6 7 t',
+    'a JSON Patch is laid on top');
+SELECT is((SELECT params -> 'size' FROM promote.config_as_of('shop-staging-api', 'infinity')), '4'::jsonb, '... as well');
+ROLLBACK TO conflict;
 
 -- ---- what refuses a promotion refuses this ----
 SELECT pg_temp.refuses($$SELECT promote.apply_revision('shop-production-api', 4, 'shop-staging-api',
