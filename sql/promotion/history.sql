@@ -117,7 +117,7 @@ COMMENT ON COLUMN promote.revision.version_constraint IS 'Which release of the b
 COMMENT ON COLUMN promote.revision.release_channel IS 'stable, or development for prereleases too';
 COMMENT ON COLUMN promote.revision.bundle IS 'Bundle of the release; filled in where it is left out';
 COMMENT ON COLUMN promote.revision.version IS 'Release that the version constraint stood for, by whose schema the params were judged; filled in where it is left out';
-COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or adoption';
+COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback, adoption or merge';
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
 COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s revision that was promoted';
 COMMENT ON COLUMN promote.revision.overrides IS 'What was laid on top: a merge patch, or, an array, a JSON Patch; of an edit, the patch itself';

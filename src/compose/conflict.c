@@ -21,6 +21,7 @@
 #include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
+#include "json/writer.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_merge_params);
@@ -30,6 +31,31 @@ PG_FUNCTION_INFO_V1(promote_merge_conflicts);
 #define SHOWN_BYTES 200
 
 /* ---- showing ---- */
+
+/*
+ * What becomes of a part of the release, which is one text; base is NULL where there was none.  If
+ * both sides have changed it, that is added to the conflicts, and stays the destination's unless
+ * the choice decides otherwise.
+ */
+const char *
+merge_text(List **conflicts, const char *path, const char *base, const char *source, const char *destination,
+		   MergeChoice choice)
+{
+	const char *const texts[MERGE_SIDES] = {base, source, destination};
+	MergeConflict *conflict;
+
+	if (strcmp(source, destination) == 0 || (base && strcmp(base, source) == 0))
+		return destination;
+	if (base && strcmp(base, destination) == 0)
+		return source;
+	conflict = palloc0(sizeof(MergeConflict));
+	conflict->path = path;
+	conflict->open = choice == MERGE_CHOOSE_NONE;
+	for (int i = 0; i < MERGE_SIDES; i++)
+		conflict->texts[i] = texts[i] ? json_from_text(texts[i]) : NULL;
+	*conflicts = lappend(*conflicts, conflict);
+	return choice == MERGE_CHOOSE_SOURCE ? source : destination;
+}
 
 /* What of a merge must not be seen: by all that is known of a proposal, and by the base. */
 Mask *
@@ -75,6 +101,12 @@ merge_show(Merge *merge, Mask *mask, const MergeConflict *conflict, Jsonb *shown
 	Shown		all[MERGE_SIDES];
 	uint32		flags = 0;
 
+	if (conflict->texts[MERGE_SOURCE])
+	{
+		for (int i = 0; i < MERGE_SIDES; i++)
+			shown[i] = unconstify(Jsonb *, conflict->texts[i]);
+		return;
+	}
 	for (int i = 0; i < MERGE_SIDES && !merge->is_marked; i++)
 		merge->marks[i] = mask_marks(mask, merge->documents[i]);
 	merge->is_marked = true;

@@ -52,6 +52,7 @@ typedef struct MergeConflict
 {
 	const char *path;			/* in what comes out, before the overrides */
 	const char *paths[MERGE_SIDES];	/* in each document; NULL: it has nothing there */
+	const Jsonb *texts[MERGE_SIDES];	/* of a part of the release, which is in no document */
 	bool		open;			/* do neither the overrides nor the choice decide it? */
 } MergeConflict;
 
@@ -75,6 +76,8 @@ typedef struct Merge
 extern MergeChoice merge_choice(const char *on_conflict);
 extern Merge *compose_merge(const Proposal *proposal, const MergeBase *base, const Jsonb *overrides,
 							MergeChoice choice);
+extern const char *merge_text(List **conflicts, const char *path, const char *base, const char *source,
+							  const char *destination, MergeChoice choice);
 extern Mask *merge_mask(const Merge *merge, const Proposal *proposal, const MergeBase *base);
 extern void merge_show(Merge *merge, Mask *mask, const MergeConflict *conflict, Jsonb *shown[MERGE_SIDES]);
 extern void merge_require(Merge *merge, Mask *mask, const char *instance);

@@ -20,7 +20,7 @@
 
 const char *const revision_origins[] = {
 	[ORIGIN_EDIT] = "edit",[ORIGIN_PROMOTION] = "promotion",[ORIGIN_FORK] = "fork",
-	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption", NULL
+	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption",[ORIGIN_MERGE] = "merge", NULL
 };
 
 /* A column of a proposal, or of the state that it is judged by. */
@@ -247,8 +247,8 @@ proposal_minds_blocks(RevisionOrigin origin)
 }
 
 /*
- * Refuse a proposal that takes over a state with a blocked release, as a promotion, a fork or
- * a rollback does.
+ * Refuse a proposal that takes over a state with a blocked release, as a promotion, a fork, a
+ * merge or a rollback does.
  */
 void
 proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin)

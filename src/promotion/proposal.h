@@ -16,7 +16,7 @@
 typedef enum RevisionOrigin
 {
 	ORIGIN_NONE,				/* no revision yet, or unknown */
-	ORIGIN_EDIT, ORIGIN_PROMOTION, ORIGIN_FORK, ORIGIN_ROLLBACK, ORIGIN_ADOPTION
+	ORIGIN_EDIT, ORIGIN_PROMOTION, ORIGIN_FORK, ORIGIN_ROLLBACK, ORIGIN_ADOPTION, ORIGIN_MERGE
 } RevisionOrigin;
 
 /* The names of origins in SQL. */

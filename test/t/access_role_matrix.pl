@@ -205,12 +205,12 @@ sub forbidden {
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
-		compare_deployments compare_instances
+		compare_deployments compare_instances blame leaf_history
 		next_environments upstream_environments next_possible)),
 	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
-	(map { $_ => 'promote' } qw(promote_instance promote_to_next rollback_instance open_request preview_request
+	(map { $_ => 'promote' } qw(promote_instance promote_to_next apply_revision rollback_instance open_request preview_request
 		pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
 	(map { $_ => 'deploy' } qw(deploy_instance propose_deployment abort_deployment)),
@@ -264,10 +264,11 @@ sub arguments {
 	my %placed = (project => "'$project'", destination_environment => "'$to'", request => $hidden ? 1 : 2,
 		before => q{now()}, environment => $function->{name} =~ /environments/ ? "'$project-$to'" : "'$to'",
 			subject => "'$project-$to-db'",
-		(map { $_ => "'$project-$to-db'" } qw(instance dst b)), (map { $_ => "'$project-staging-db'" } qw(src a)));
+		(map { $_ => "'$project-$to-db'" } qw(instance to_instance dst b)), (map { $_ => "'$project-staging-db'" } qw(src a)));
 	# what is promoted on comes from where it is seen, and leads to production
-	$placed{instance} = "'$project-staging-db'" if $function->{name} eq 'promote_to_next';
-	my %own = (rehearse_rollback => { record => 'false' }, grant_action => { action => q{'view'} },
+	$placed{instance} = "'$project-staging-db'" if $function->{name} =~ /^(?:promote_to_next|apply_revision)$/;
+	my %own = (rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },
+		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',
 			without => q{VARIADIC '{}'} },
