@@ -65,8 +65,9 @@ my %setup = (
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing)
 		FROM promote.claim_deployment('worker') AS c},
 	'reference/secret' => "$configured; $key",
-	'reference/promotion' => "$registry; CREATE ROLE release_bot; SELECT promote.configure_instance('ecomm-staging-db', "
-		. "'{\"size\": \"large\"}'), promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
+	'reference/promotion' => "$registry; CREATE ROLE release_bot; "
+		. "SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
+		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
 	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
 		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')" }
 		'reference/grants', 'reference/access'),
