@@ -253,11 +253,11 @@ COMMENT ON FUNCTION promote_internal.missing_checks(text, text, text, integer, t
 'What closes the gate "health": checks that are required of a revision, promoted from another environment (NULL: it was not), and that are not green at a time';
 
 CREATE FUNCTION promote_internal.soak(project text, environment text, component text, digest bytea, version text)
-    RETURNS TABLE (status text, revision integer, version text, same boolean, since timestamptz, unhealthy_at timestamptz,
+    RETURNS TABLE (failed boolean, revision integer, version text, same boolean, since timestamptz, unhealthy_at timestamptz,
                    failing text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        SELECT i.status, i.deployed_revision, run.version::text, run.same, began.at, bad.at,
+        SELECT i.status = 'FAILED', i.deployed_revision, run.version::text, run.same, began.at, bad.at,
                CASE WHEN bad.at IS NOT NULL THEN (
                    SELECT v.check_name
                      FROM promote.instance_health AS v

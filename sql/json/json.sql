@@ -103,6 +103,12 @@ CREATE FUNCTION promote_internal.check_object(document jsonb, what text) RETURNS
 COMMENT ON FUNCTION promote_internal.check_object(jsonb, text) IS
 'true where the document is an object; PM101 otherwise, which calls it as is said';
 
+CREATE FUNCTION promote_internal.check_overrides(overrides jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_overrides';
+COMMENT ON FUNCTION promote_internal.check_overrides(jsonb) IS
+'true where overrides are an object, a merge patch, or an array, a JSON Patch; PM101 otherwise';
+
 CREATE FUNCTION promote.check_params(params jsonb) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_params';

@@ -76,6 +76,8 @@ CREATE TABLE promote.revision (
     source_environment promote.environment_name,
     source_revision    integer,
     overrides          jsonb,
+    mode               text COLLATE "C",
+    "only"             text[] COLLATE "C",
     kept_marks         jsonb,
     plan               boolean NOT NULL DEFAULT true,
     allow_replace      boolean NOT NULL DEFAULT false,
@@ -98,7 +100,9 @@ CREATE TABLE promote.revision (
     CONSTRAINT revision_origin_check
         CHECK (promote_internal.check_origin(origin, environment, source_environment, source_revision)),
     CONSTRAINT revision_overrides_check
-        CHECK (promote_internal.check_object(overrides, 'overrides')),
+        CHECK (promote_internal.check_overrides(overrides)),
+    CONSTRAINT revision_mode_check CHECK (mode IN ('replace', 'merge')),
+    CONSTRAINT revision_only_check CHECK (pg_catalog.array_ndims("only") = 1),
     CONSTRAINT revision_kept_marks_check
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
 );
@@ -113,10 +117,12 @@ COMMENT ON COLUMN promote.revision.version_constraint IS 'Which release of the b
 COMMENT ON COLUMN promote.revision.release_channel IS 'stable, or development for prereleases too';
 COMMENT ON COLUMN promote.revision.bundle IS 'Bundle of the release; filled in where it is left out';
 COMMENT ON COLUMN promote.revision.version IS 'Release that the version constraint stood for, by whose schema the params were judged; filled in where it is left out';
-COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback or adoption';
+COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback, adoption or merge';
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
-COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s desired revision at that moment';
-COMMENT ON COLUMN promote.revision.overrides IS 'Merge patch that was laid on top; of an edit, the patch itself';
+COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s revision that was promoted';
+COMMENT ON COLUMN promote.revision.overrides IS 'What was laid on top: a merge patch, or, an array, a JSON Patch; of an edit, the patch itself';
+COMMENT ON COLUMN promote.revision.mode IS 'Of a promotion: replace, where it was composed of the source; merge, where only what had changed there; NULL: it is none';
+COMMENT ON COLUMN promote.revision."only" IS 'Of a promotion: what was taken alone, as paths and names; NULL: everything';
 COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the release does not mark in this configuration, but whose values come from places that are marked: they are masked as well; NULL: none';
 COMMENT ON COLUMN promote.revision.plan IS 'Whether a PLAN deployment was asked for';
 COMMENT ON COLUMN promote.revision.allow_replace IS 'Whether the revision may change immutable values of a provisioned instance';
@@ -143,7 +149,7 @@ ALTER TABLE promote.revision ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.bundle_release
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry(
-        'bundle', 'version', 'params_schema', 'secrets', 'remote_references',
+        'bundle', 'version', 'params_schema', 'secrets', 'remote_references', 'presets',
         'artifact_digest', 'source_commit', 'changelog', 'attributes');
 ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
 

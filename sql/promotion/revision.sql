@@ -34,6 +34,26 @@ CREATE VIEW promote_internal.marked_revision AS
       FROM promote.revision AS r;
 COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths that keep marks in their params: those that were written down with them and with their deployments, of which a parameter or another release may have decided what was marked, and decide otherwise by now; NULL: none do';
 
+CREATE FUNCTION promote_internal.past_revision(of_project text, of_environment text, of_component text, at_most integer)
+    RETURNS TABLE (
+        revision integer, digest bytea, version_constraint text, release_channel text, bundle text, version text,
+        origin text, source_environment text, source_revision integer, actor text, created_at timestamptz,
+        message text, kept_marks jsonb)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT r.revision, r.digest, r.version_constraint, r.release_channel, r.bundle, r.version, r.origin,
+               r.source_environment, r.source_revision, r.actor, r.created_at, r.message,
+               (SELECT m.kept_marks FROM promote_internal.marked_revision AS m
+                 WHERE m.project = r.project AND m.environment = r.environment AND m.component = r.component
+                   AND m.revision = r.revision)
+          FROM promote.revision AS r
+         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision <= $4
+         ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.past_revision(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.past_revision(text, text, text, integer) IS
+'The newest revision of an instance up to a number, with the paths that keep marks in its params; no row where there is none';
+
 -- What a proposal is judged by and where it comes from are read by two functions each, which the planner inlines.
 -- Everything is looked up by whole keys in subqueries of one row, which it does not take apart: however small a table
 -- was when the plan was made, it cannot become a scan over a part of a key.
@@ -103,45 +123,50 @@ COMMENT ON FUNCTION promote_internal.proposal_state(text, text, text) IS
 'The present state of an instance, as proposals for it are judged by: what it desires (current_, own_), its last plan that came to something, which tells since when something waits and whether another one is needed (plan_; its params only where they are not its own), its environment''s parameters and rule, and the head of its audit chain. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_from(
-    to_project text, to_environment text, to_component text, from_environment text, by_constraint text, by_channel text)
+    to_project text, to_environment text, to_component text, from_environment text, by_constraint text, by_channel text,
+    of_revision integer)
     RETURNS TABLE (
         revision integer, params jsonb, version_constraint text, release_channel text, bundle text, version text,
         params_schema jsonb, block_reason text, slots jsonb, source_environment text, source_revision integer,
         source_parameters jsonb, source_bundle text, source_version text, kept_marks jsonb, source_kept jsonb,
         plan boolean, allow_replace boolean, fits boolean, digest bytea, facts jsonb, actor text, database_role text,
-        created_at timestamptz, origin text, pinned boolean)
+        created_at timestamptz, origin text, pinned boolean, source_constraint text, source_channel text)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT NULL::integer,
                (SELECT c.params FROM promote.config AS c WHERE c.project = s.project AND c.digest = r.digest),
                w.version_constraint, w.release_channel, m.bundle, rel.version,
-               f.params_schema, f.block_reason, f.slots, s.environment, s.revision,
+               f.params_schema, f.block_reason, f.slots, s.environment,
+               CASE WHEN $7 IS NULL THEN s.revision ELSE r.revision END,
                (SELECT e.parameters FROM promote.environment AS e
                  WHERE e.project = s.project AND e.environment = s.environment),
                r.bundle, r.version, NULL::jsonb, r.kept_marks,
                false, false, true, NULL::bytea, NULL::jsonb, NULL::text, NULL::text,
-               NULL::timestamptz, NULL::text, w.pinned
+               NULL::timestamptz, NULL::text, w.pinned, r.version_constraint, r.release_channel
           FROM promote.instance AS s
          CROSS JOIN LATERAL (
               SELECT m.bundle,
-                     $4 <> $2 AND ($5 IS NOT DISTINCT FROM 'pinned' OR COALESCE(m.version_policy, (
+                     $4 <> $2 AND COALESCE($5, m.version_policy, (
                          SELECT e.version_policy FROM promote.environment AS e
-                          WHERE e.project = $1 AND e.environment = $2)) = 'pinned') AS pinned
+                          WHERE e.project = $1 AND e.environment = $2)) = 'pinned' AS pinned
                 FROM promote.component AS m
                WHERE m.project = s.project AND m.component = s.component LIMIT 1) AS m
+          LEFT JOIN LATERAL (
+              SELECT r.revision, r.digest, r.version_constraint, r.release_channel, r.bundle, r.version, r.kept_marks
+                FROM promote_internal.marked_revision AS r
+               WHERE r.project = s.project AND r.environment = s.environment AND r.component = s.component
+                 -- without a number what is desired, by -1 what runs
+                 AND r.revision = CASE WHEN $7 IS NULL THEN s.revision WHEN $7 = -1 THEN s.deployed_revision ELSE $7 END
+               LIMIT 1) AS r ON true
          CROSS JOIN LATERAL (
               SELECT m.pinned,
                      CASE WHEN m.pinned THEN (
                          SELECT run.version::text FROM promote.deployment AS run
                           WHERE run.project = s.project AND run.environment = s.environment AND run.component = s.component
                             AND run.deployment = s.deployed_by)
-                     ELSE COALESCE($5, s.version_constraint) END AS version_constraint,
-                     COALESCE($6, s.release_channel) AS release_channel
+                     ELSE COALESCE($5, r.version_constraint) END AS version_constraint,
+                     COALESCE($6, r.release_channel) AS release_channel
               OFFSET 0) AS w
-          LEFT JOIN LATERAL (
-              SELECT r.digest, r.bundle, r.version, r.kept_marks FROM promote_internal.marked_revision AS r
-               WHERE r.project = s.project AND r.environment = s.environment AND r.component = s.component
-                 AND r.revision = s.revision LIMIT 1) AS r ON true
           LEFT JOIN LATERAL promote.resolve_release(
               m.bundle, w.version_constraint, w.release_channel) AS rel ON true
           LEFT JOIN LATERAL (
@@ -150,9 +175,9 @@ CREATE FUNCTION promote_internal.proposal_from(
                WHERE f.bundle = m.bundle AND f.version = rel.version LIMIT 1) AS f ON true
          WHERE s.project = $1 AND s.environment = $4 AND s.component = $3;
     END;
-REVOKE ALL ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text) IS
-'What the instance of a component in one environment desires, as a proposal for the one in another, or for itself: by the newest release that its constraint, or another one that is given, allows now; pinned, as the constraint pinned, the component or the destination''s environment asks for, by the exact version that it runs, NULL where it runs nothing. No row where it is not there';
+REVOKE ALL ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text, integer) IS
+'What the instance of a component in one environment desires, or one of its revisions, or, by -1, the one that runs (no source_revision where there is none), as a proposal for the one in another, or for itself: by the newest release that its constraint, or another one that is given, or, by own, that of the proposals instance, allows now; pinned, as the constraint pinned, the component or the destination''s environment asks for, by the exact version that it runs, NULL where it runs nothing. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_of(
     of_project text, of_environment text, of_component text, of_revision integer)
@@ -161,7 +186,7 @@ CREATE FUNCTION promote_internal.proposal_of(
         params_schema jsonb, block_reason text, slots jsonb, source_environment text, source_revision integer,
         source_parameters jsonb, source_bundle text, source_version text, kept_marks jsonb, source_kept jsonb,
         plan boolean, allow_replace boolean, fits boolean, digest bytea, facts jsonb, actor text, database_role text,
-        created_at timestamptz, origin text, pinned boolean)
+        created_at timestamptz, origin text, pinned boolean, source_constraint text, source_channel text)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT r.revision,
@@ -177,7 +202,8 @@ CREATE FUNCTION promote_internal.proposal_of(
                AND promote.version_key(r.version) < (promote.version_range(r.version_constraint)).upper
                AND (r.release_channel = 'development' OR r.version_constraint ~ '^[0-9]'
                     OR NOT promote.version_is_prerelease(r.version)),
-               r.digest, r.facts, r.actor, r.database_role, r.created_at, r.origin, false
+               r.digest, r.facts, r.actor, r.database_role, r.created_at, r.origin, false,
+               NULL::text, NULL::text
           FROM (SELECT r.*, promote_internal.audit_facts(r) AS facts FROM promote.revision AS r
                  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4 LIMIT 1) AS r
           LEFT JOIN LATERAL (

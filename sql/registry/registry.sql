@@ -134,6 +134,18 @@ CREATE FUNCTION promote_internal.check_slots(slots jsonb) RETURNS boolean
 COMMENT ON FUNCTION promote_internal.check_slots(jsonb) IS
 'True for declarations of slots for remote references, each with a description and whether it is required; otherwise an error that says what is wrong';
 
+CREATE FUNCTION promote_internal.check_presets(presets jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_presets';
+COMMENT ON FUNCTION promote_internal.check_presets(jsonb) IS
+'True for an object of named params within the limits; otherwise an error that says what is wrong';
+
+CREATE FUNCTION promote_internal.judge_presets() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_judge_presets';
+REVOKE ALL ON FUNCTION promote_internal.judge_presets() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.judge_presets() IS
+'Refuses a release with presets whose values its own schema refuses, PM103, whatever would be added to them; what is missing from them is allowed';
+
 CREATE TABLE promote.bundle_release (
     bundle        promote.bundle_name NOT NULL,
     version       promote.semantic_version NOT NULL,
@@ -143,6 +155,7 @@ CREATE TABLE promote.bundle_release (
     stateful_types text[] COLLATE "C" NOT NULL DEFAULT '{}',
     secrets       jsonb NOT NULL DEFAULT '{}',
     remote_references jsonb NOT NULL DEFAULT '{}',
+    presets       jsonb NOT NULL DEFAULT '{}',
     artifact_digest text COLLATE "C",
     source_commit text COLLATE "C",
     changelog     text,
@@ -163,6 +176,8 @@ CREATE TABLE promote.bundle_release (
         CHECK (promote_internal.secret_declarations_check(secrets)),
     CONSTRAINT bundle_release_remote_references_check
         CHECK (promote_internal.check_slots(remote_references)),
+    CONSTRAINT bundle_release_presets_check
+        CHECK (promote_internal.check_presets(presets)),
     CONSTRAINT bundle_release_artifact_digest_check
         CHECK (promote_internal.check_value(
             pg_catalog.length(artifact_digest) <= 300
@@ -202,12 +217,17 @@ COMMENT ON COLUMN promote.bundle_release.params_schema IS 'JSON Schema that the 
 COMMENT ON COLUMN promote.bundle_release.stateful_types IS 'Types of resources that hold data, beside those of promote.stateful_type; * stands for any characters';
 COMMENT ON COLUMN promote.bundle_release.secrets IS 'Secrets that it declares: an object of names, each with an object of required, format (text or json) and description';
 COMMENT ON COLUMN promote.bundle_release.remote_references IS 'Slots for what others provide, by name: is it required, and a description';
+COMMENT ON COLUMN promote.bundle_release.presets IS 'Params by name that configuring and promoting may begin with, each valid as far as it goes';
 COMMENT ON COLUMN promote.bundle_release.artifact_digest IS 'Digest of the artifact that the release consists of, as algorithm:hex; NULL: not known';
 COMMENT ON COLUMN promote.bundle_release.source_commit IS 'Commit that it was built from; NULL: not known';
 COMMENT ON COLUMN promote.bundle_release.changelog IS 'What it changes, for people; NULL: not said';
 COMMENT ON COLUMN promote.bundle_release.attributes IS 'An object of the user''s own, such as who has signed the artifact; NULL: none';
 COMMENT ON COLUMN promote.bundle_release.block_reason IS 'Why nothing may be deployed by it; NULL: it may';
 COMMENT ON COLUMN promote.bundle_release.published_at IS 'When the row was inserted';
+
+-- not where triggers are off for a replica, and not for rows that are restored: they were judged before
+CREATE TRIGGER judge_presets AFTER INSERT ON promote.bundle_release
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.judge_presets();
 
 CREATE TABLE promote.component (
     project     promote.project_name NOT NULL,

@@ -162,6 +162,8 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
            r.project,
            r.project || '-' || r.source_environment || '-' || r.component AS source,
            r.source_revision,
+           r.mode,
+           r."only",
            i.name AS destination,
            r.revision,
            r.version_constraint
@@ -202,7 +204,9 @@ COMMENT ON COLUMN promote.promotion_history.moved_by IS 'Who has moved the reque
 COMMENT ON COLUMN promote.promotion_history.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.promotion_history.project IS 'Project';
 COMMENT ON COLUMN promote.promotion_history.source IS 'Instance that it came from';
-COMMENT ON COLUMN promote.promotion_history.source_revision IS 'The source''s desired revision at that moment';
+COMMENT ON COLUMN promote.promotion_history.source_revision IS 'The source''s revision that was promoted';
+COMMENT ON COLUMN promote.promotion_history.mode IS 'replace, where what the destination desires was composed of the source; merge, where only what had changed there';
+COMMENT ON COLUMN promote.promotion_history."only" IS 'What was taken alone; NULL: everything';
 COMMENT ON COLUMN promote.promotion_history.destination IS 'Instance that it went to';
 COMMENT ON COLUMN promote.promotion_history.revision IS 'Revision that it made there';
 COMMENT ON COLUMN promote.promotion_history.version_constraint IS 'Version constraint with its channel, as in latest+dev';

@@ -79,7 +79,7 @@ COMMENT ON COLUMN promote.promotion_request.destination_environment IS 'Environm
 COMMENT ON COLUMN promote.promotion_request.scope IS 'What the request is limited to: an object with the keys components, an array of names, and selector, what effective attributes must contain; both may be missing';
 COMMENT ON COLUMN promote.promotion_request.strategy IS 'one_by_one, waves, canary or all_at_once';
 COMMENT ON COLUMN promote.promotion_request.waves IS 'Sizes or selectors of the waves, in order; the rest is one more. NULL: the strategy has none';
-COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches by component, on top of what is promoted';
+COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches or JSON Patches by component, on top of what is promoted';
 COMMENT ON COLUMN promote.promotion_request.execution_window IS 'When anything may be staged or deployed; NULL: at any time';
 COMMENT ON COLUMN promote.promotion_request.rollback_mode IS 'What is rolled back when something fails: none, wave or all';
 COMMENT ON COLUMN promote.promotion_request.soak IS 'How long what is deployed has to stay healthy before its wave is done';
@@ -340,8 +340,10 @@ CREATE VIEW promote_internal.request_item_now AS
            t.reason,
            (SELECT i.revision FROM promote.instance AS i
              WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component) AS desired,
-           (SELECT i.revision FROM promote.instance AS i
-             WHERE i.project = t.project AND i.environment = r.source_environment AND i.component = t.component) AS source_desired,
+           EXISTS (SELECT FROM promote.instance AS i
+                    WHERE i.project = t.project AND i.environment = t.destination_environment AND i.component = t.component)
+           AND EXISTS (SELECT FROM promote.instance AS i
+                    WHERE i.project = t.project AND i.environment = r.source_environment AND i.component = t.component) AS is_pair,
            p.deployment AS last_plan,
            p.status AS plan_status,
            p.worker AS plan_worker,

@@ -4,7 +4,8 @@
  * There is one line for each refusal that a caller may want to tell from the others.
  * doc/reference/errors.md explains each, and test/t/errors_codes.pl makes sure that a test
  * provokes each.  Messages are lower case without a full stop; DETAIL and HINT are sentences.
- * None of them ever holds a value of a configuration, because the value might be sensitive.
+ * None of them holds a value of a configuration, because the value might be sensitive; only
+ * PM_CONFLICT does, which masks what is.
  */
 #ifndef PROMOTE_BASE_ERRORS_H
 #define PROMOTE_BASE_ERRORS_H
@@ -30,6 +31,7 @@
 #define PM_INVALID_PLACEHOLDER	PM_ERRCODE('1', '0', '5')	/* {{name}} unknown or malformed */
 #define PM_INVALID_SCHEMA		PM_ERRCODE('1', '0', '6')	/* not a usable JSON Schema */
 #define PM_INVALID_YAML			PM_ERRCODE('1', '0', '7')	/* not a YAML document of JSON's values */
+#define PM_CONFLICT				PM_ERRCODE('1', '0', '9')	/* both sides of a merge changed the same */
 
 /* Versions */
 #define PM_CANNOT_PATCH			PM_ERRCODE('1', '0', '8')	/* a patch that cannot be made or applied */
@@ -46,6 +48,7 @@
 #define PM_REVISION_MOVED		PM_ERRCODE('4', '0', '1')	/* expected_revision does not hold */
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
 #define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* a missing argument, or one out of bounds */
+#define PM_CANNOT_TAKE			PM_ERRCODE('4', '0', '5')	/* named to be promoted alone, and cannot be */
 
 /* Deployments */
 #define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */

@@ -9,14 +9,19 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
 #include "compose/compose.h"
+#include "compose/element.h"
+#include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
 #include "json/merge.h"
 #include "json/overlay.h"
+#include "json/patch.h"
+#include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "schema/schema.h"
@@ -24,20 +29,13 @@
 PG_FUNCTION_INFO_V1(promote_compose_params);
 PG_FUNCTION_INFO_V1(promote_jsonb_filter_copyable);
 
-/* Is it the empty object? */
-static bool
-is_empty(const Jsonb *document)
-{
-	return JB_ROOT_IS_OBJECT(document) && JB_ROOT_COUNT(document) == 0;
-}
-
 /*
  * Where a document is not copyable: as it stands, and as it is with its
  * placeholders replaced, by which a branch of the schema may be decided.
  * variables are one or two sets of parameters, NULL for none.
  */
-static JsonMark *
-noncopyable_marks(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
+JsonMark *
+compose_noncopyable(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonbValue	view,
@@ -68,41 +66,77 @@ static Jsonb *
 overlay_own(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
 			const Jsonb *const *variables)
 {
-	JsonMark   *source_marks = noncopyable_marks(source, schema, variables);
-	JsonMark   *own_marks = noncopyable_marks(destination, schema, variables);
+	JsonMark   *source_marks = compose_noncopyable(source, schema, variables);
+	JsonMark   *own_marks = compose_noncopyable(destination, schema, variables);
+	ElementKeys keys = {.schema = schema,.documents = {source, destination}};
 
 	if (source_marks == NULL && own_marks == NULL)
 		return (Jsonb *) source;
 	return json_overlay_marked(source, source_marks, destination, own_marks,
-							   SCHEMA_NONCOPYABLE);
+							   SCHEMA_NONCOPYABLE, element_match, &keys);
+}
+
+/* The destination's own params; {} where it desires nothing yet. */
+Jsonb *
+compose_own(const Proposal *proposal)
+{
+	return proposal->own_params ? proposal->own_params : json_empty_object();
+}
+
+/* The destination's own params, with the preset, if there is one, for what it has not. */
+static Jsonb *
+own_over_preset(const Proposal *proposal)
+{
+	Jsonb	   *own = compose_own(proposal);
+
+	return proposal->preset ? json_lay_over(proposal->preset, own) : own;
 }
 
 /*
- * The base with the overrides, a merge patch, on top.  What comes out may be
- * in another branch of the schema than either document was, where more is not
- * copyable, or have objects that the source had no place for: those places
- * get the destination's own values too, and the overrides their last word,
- * until nothing changes any more.  The bound is for schemas and overrides that
- * pull to and fro.
+ * A document with the schema's defaults for what it lacks, if the proposal is to have them; else
+ * itself.  The values of placeholders decide about branches.
  */
 static Jsonb *
-apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
-				const Jsonb *schema, const Jsonb *const *variables)
+fill_in(const Proposal *proposal, Jsonb *document)
+{
+	Jsonb	   *rendered;
+	Jsonb	   *filled;
+
+	if (!proposal->fill_defaults)
+		return document;
+	rendered = proposal->parameters ? json_render(document, proposal->parameters, true) : document;
+	filled = schema_fill(schema_compile(proposal->schema), rendered);
+	return filled == rendered ? document : rendered == document ? filled : json_lay_within(filled, document);
+}
+
+/*
+ * The base with the overrides on top, and with the defaults below.  What comes
+ * out may be in another branch of the schema than either document was, where
+ * more is not copyable, or have objects that the source had no place for: those
+ * places get the destination's own values too, and the overrides their last
+ * word, until nothing changes any more.  The bound is for schemas and overrides
+ * that pull to and fro.
+ */
+static Jsonb *
+apply_overrides(const Proposal *proposal, Jsonb *base, const Overrides *overrides)
 {
 	const int	max_rounds = 100;
-	Jsonb	   *result = base;
+	const Jsonb *variables[2] = {proposal->parameters, NULL};
+	Jsonb	   *own;
+	Jsonb	   *patched = overrides_apply(overrides, base);
+	Jsonb	   *result = fill_in(proposal, patched);
 
-	if (!is_empty(overrides))
-		result = json_merge_patch(base, overrides);
-	if (!schema_marks_vary(schema_compile(schema), SCHEMA_NONCOPYABLE) &&
-		!json_patch_makes_objects(base, overrides))
+	if (result == patched && !schema_marks_vary(schema_compile(proposal->schema), SCHEMA_NONCOPYABLE | SCHEMA_KEYED) &&
+		!overrides_make_objects(overrides, base))
 		return result;
+	own = own_over_preset(proposal);
 	for (int i = 0; i < max_rounds; i++)
 	{
-		Jsonb	   *next = overlay_own(result, destination, schema, variables);
+		Jsonb	   *next = overlay_own(result, own, proposal->schema, variables);
 
-		if (next != result && !is_empty(overrides))
-			next = json_merge_patch(next, overrides);
+		if (next != result)
+			next = overrides_apply_again(overrides, next, result);
+		next = fill_in(proposal, next);
 		if (next == result || json_is_copy(next, result))
 			break;
 		result = next;
@@ -112,37 +146,138 @@ apply_overrides(Jsonb *base, const Jsonb *overrides, const Jsonb *destination,
 
 /*
  * What the destination's params become before the overrides, where the
- * proposal's params are still the source's.
+ * proposal's params are still the source's.  What is not copyable is the
+ * destination's own, or, where it has nothing, the preset's.
  */
 Jsonb *
 compose_base(const Proposal *proposal)
 {
 	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 
-	return overlay_own(proposal->params, proposal->own_params, proposal->schema, variables);
+	return overlay_own(proposal->params, own_over_preset(proposal), proposal->schema, variables);
 }
 
-/* What the destination's params become: the base with the overrides. */
-Jsonb *
-compose_overrides(const Proposal *proposal, Jsonb *base, const Jsonb *overrides)
+/* Add what may run to what values come from, with the marks of its releases. */
+void
+compose_add_deployed(Mask *mask, const List *deployed)
 {
-	const Jsonb *variables[2] = {proposal->parameters, NULL};
+	ListCell   *cell;
 
-	return apply_overrides(base, overrides, proposal->own_params, proposal->schema, variables);
+	foreach(cell, deployed)
+	{
+		const Carried *runs = lfirst(cell);
+
+		mask_add_schema(mask, runs->schema);
+		mask_add_origin(mask, runs->params, runs->kept);
+	}
+}
+
+/* What of the documents that a proposal is made of must not be seen. */
+static Mask *
+origins_mask(const Proposal *proposal)
+{
+	Mask	   *mask = mask_create(proposal->schema);
+
+	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
+		mask_add_schema(mask, proposal->other_schemas[i]);
+	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
+	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
+	mask_add_origin(mask, proposal->observed, NULL);
+	compose_add_deployed(mask, proposal->deployed);
+	return mask;
+}
+
+/* Add the paths of a document's values that are masks to the array that is open. */
+static void
+add_masked(JsonBuilder *builder, StringInfo path, const JsonbValue *value)
+{
+	int			length = path->len;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (json_string_is(value, SENSITIVE_MASK))
+		json_build_string(builder, pstrdup(json_path_text(path)), Max(path->len, 1));
+	if (value->type != jbvBinary)
+		return;
+	json_foreach(child, value)
+	{
+		if (json_is_object(value))
+			json_path_add_key(path, child.key.val.string.val, child.key.val.string.len);
+		else
+			json_path_add_index(path, child.index);
+		add_masked(builder, path, &child.value);
+		json_path_truncate(path, length);
+	}
+}
+
+/*
+ * Try a JSON Patch on the base with its sensitive values masked.  It can copy and move values, and
+ * shift elements: what comes out masked keeps its marks wherever it is, which only this tells of
+ * values that are too short to be looked for.  Refuses to test what is sensitive.
+ */
+static void
+try_patch(Proposal *proposal, const Jsonb *base, const Jsonb *patch)
+{
+	Mask	   *mask = origins_mask(proposal);
+	JsonbValue	view;
+	JsonBuilder builder;
+	StringInfoData path;
+
+	mask_add_both(mask, base, proposal->parameters, NULL);
+	proposal->tried = json_try_patch(mask_leaves(mask, base), patch, SENSITIVE_MASK);
+	json_root(proposal->tried, &view);
+	initStringInfo(&path);
+	json_begin_array(&builder);
+	add_masked(&builder, &path, &view);
+	proposal->kept = json_builder_finish(&builder);
+}
+
+/* What an instance's params become by an edit before its patch: its own, with the preset, if any, on top. */
+Jsonb *
+compose_edit_base(const Proposal *proposal)
+{
+	Jsonb	   *own = compose_own(proposal);
+
+	return proposal->preset ? json_lay_over(own, proposal->preset) : own;
+}
+
+/* What an instance's params become by an edit: the base with the patch, of either kind, and the defaults below. */
+Jsonb *
+compose_edit(Proposal *proposal, const Jsonb *base, const Jsonb *patch)
+{
+	Overrides	overrides;
+
+	overrides_read(&overrides, patch);
+	if (overrides.is_patch)
+		try_patch(proposal, base, patch);
+	return fill_in(proposal, overrides_apply(&overrides, base));
+}
+
+/* What the destination's params become: the base with the overrides, a merge patch or a JSON Patch. */
+Jsonb *
+compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *document)
+{
+	Overrides	overrides;
+
+	overrides_read(&overrides, document);
+	if (overrides.is_patch)
+		try_patch(proposal, base, document);
+	return apply_overrides(proposal, base, &overrides);
 }
 
 /*
  * What the destination's params become, as a function of documents without
- * parameters.  All must be objects within the limits.
+ * parameters.  All must be objects within the limits; overrides may be an array.
  */
 static Jsonb *
-compose_params(const Jsonb *source, const Jsonb *destination, const Jsonb *schema,
-			   const Jsonb *overrides)
+compose_params(Jsonb *source, Jsonb *destination, Jsonb *schema, const Jsonb *document)
 {
-	const Jsonb *variables[2] = {NULL, NULL};
+	const Proposal proposal = {.params = source,.own_params = destination,.schema = schema};
+	Overrides	overrides;
 
-	return apply_overrides(overlay_own(source, destination, schema, variables), overrides,
-						   destination, schema, variables);
+	overrides_read(&overrides, document);
+	return apply_overrides(&proposal, compose_base(&proposal), &overrides);
 }
 
 /* Collector of violations: a line each. */
@@ -154,6 +289,22 @@ add_violation(void *state, const SchemaViolation *violation)
 	if (lines->len > 0)
 		appendStringInfoChar(lines, '\n');
 	appendStringInfo(lines, "%s: %s", violation->instance_path, violation->message);
+}
+
+/* What can be done about params that are not valid. */
+static const char *
+remedy(const Proposal *proposal)
+{
+	Proposal	filling = *proposal;
+	JsonbValue	view;
+
+	filling.fill_defaults = true;
+	view = json_view(json_render(fill_in(&filling, proposal->params), proposal->parameters, true));
+	if (schema_validate(schema_compile(proposal->schema), &view, NULL, NULL))
+		return "Pass fill_defaults => true, and the schema's defaults fill it in; or set what is named above by overrides.";
+	if (proposal->own_params == NULL)
+		return "Set what is named above by overrides, or in the patch of an edit; a preset and fill_defaults => true fill in what they have of it.";
+	return "Set what is named above by overrides, or promote another version.";
 }
 
 /* Refuse params that the release's schema does not allow, for all reasons. */
@@ -170,7 +321,7 @@ check_valid(const Proposal *proposal)
 				 errmsg("the params of \"%s\" would not be valid for %s %s",
 						proposal->instance, proposal->bundle, proposal->version),
 				 errdetail_internal("%s", lines.data),
-				 errhint("Set what is named above by overrides, or promote another version.")));
+				 errhint("%s", remedy(proposal))));
 	pfree(lines.data);
 }
 
@@ -234,21 +385,6 @@ check_immutable(Proposal *proposal)
 	pfree(paths.data);
 }
 
-/* Add what may run to what values come from, with the marks of its releases. */
-void
-compose_add_deployed(Mask *mask, const List *deployed)
-{
-	ListCell   *cell;
-
-	foreach(cell, deployed)
-	{
-		const Carried *runs = lfirst(cell);
-
-		mask_add_schema(mask, runs->schema);
-		mask_add_origin(mask, runs->params, runs->kept);
-	}
-}
-
 /*
  * What of a proposal, which is checked, must not be seen: by all that its values
  * come from, under the schemas of all releases concerned.
@@ -256,15 +392,8 @@ compose_add_deployed(Mask *mask, const List *deployed)
 Mask *
 compose_mask(const Proposal *proposal)
 {
-	Mask	   *mask = mask_create(proposal->schema);
+	Mask	   *mask = origins_mask(proposal);
 
-	for (int i = 0; i < lengthof(proposal->other_schemas); i++)
-		mask_add_schema(mask, proposal->other_schemas[i]);
-	mask_add_both(mask, proposal->source_params, proposal->source_parameters, proposal->source_kept);
-	mask_add_both(mask, proposal->source_params, proposal->parameters, proposal->source_kept);
-	mask_add_both(mask, proposal->own_params, proposal->parameters, proposal->own_kept);
-	mask_add_origin(mask, proposal->observed, NULL);
-	compose_add_deployed(mask, proposal->deployed);
 	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
 	return mask;
 }
@@ -336,7 +465,7 @@ tell_immutable(void *state, const JsonChange *change)
 
 	if (!(change->flags & SCHEMA_IMMUTABLE))
 		return;
-	tell(obstacles, PM_IMMUTABLE, change->path, "what runs has another value, which is immutable");
+	tell(obstacles, PM_IMMUTABLE, change->path, COMPOSE_IMMUTABLE);
 	obstacles->immutable = true;
 }
 
@@ -399,7 +528,7 @@ promote_compose_params(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(compose_params(get_params(fcinfo, 0, "source params"),
 									 get_params(fcinfo, 1, "destination params"),
 									 PG_GETARG_JSONB_P(2),
-									 PG_ARGISNULL(3) ? json_empty_object() : get_params(fcinfo, 3, "overrides")));
+									 overrides_argument(fcinfo, 3)));
 }
 
 /* promote.jsonb_filter_copyable(params jsonb, schema jsonb) returns jsonb */

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "compose/mask.h"
+#include "json/marks.h"
 
 /* What a deployment carries, or would carry, with its configuration and release. */
 typedef struct Carried
@@ -40,6 +41,8 @@ typedef struct Proposal
 	const char *instance;		/* name, for messages */
 	Jsonb	   *params;			/* proposed */
 	Jsonb	   *own_params;		/* desired until now; NULL: none */
+	Jsonb	   *preset;			/* of the release, see compose_base and compose_edit_base; NULL: none */
+	bool		fill_defaults;	/* do the schema's defaults fill in what is missing? */
 	Jsonb	   *source_params;	/* that params are made of; NULL: none are known */
 	Jsonb	   *observed;		/* that values were taken over from; NULL: none */
 	List	   *deployed;		/* all that may run: Carried *; NIL: nothing */
@@ -57,9 +60,10 @@ typedef struct Proposal
 	Jsonb	   *other_schemas[3];
 
 	/* The paths that keep marks in these, see mask.h; NULL: none do. */
-	Jsonb	   *kept;			/* in params, of a row of revision */
+	Jsonb	   *kept;			/* in params, of a row or where a JSON Patch has put what is sensitive */
 	Jsonb	   *own_kept;
 	Jsonb	   *source_kept;
+	Jsonb	   *tried;			/* what a JSON Patch leaves, masked where it was sensitive before; NULL: none */
 	bool		allow_replace;	/* may immutable values change? */
 
 	Jsonb	   *rendered;		/* params with placeholders replaced */
@@ -76,11 +80,17 @@ typedef struct Obstacle
 	const char *message;		/* a sentence; never a value */
 } Obstacle;
 
+/* What is said of an immutable value that would change. */
+#define COMPOSE_IMMUTABLE "what runs has another value, which is immutable"
+
 typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
+extern JsonMark *compose_noncopyable(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables);
+extern Jsonb *compose_own(const Proposal *proposal);
 extern Jsonb *compose_base(const Proposal *proposal);
-extern Jsonb *compose_overrides(const Proposal *proposal, Jsonb *base,
-								const Jsonb *overrides);
+extern Jsonb *compose_edit_base(const Proposal *proposal);
+extern Jsonb *compose_edit(Proposal *proposal, const Jsonb *base, const Jsonb *patch);
+extern Jsonb *compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *overrides);
 extern void compose_check(Proposal *proposal);
 extern void compose_obstacles(Proposal *proposal, ObstacleCollector collect, void *state);
 extern void compose_add_deployed(Mask *mask, const List *deployed);

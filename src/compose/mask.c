@@ -257,8 +257,8 @@ marks_vary(const Mask *mask)
  * The marks of a document that is shown: sensitive where it or any origin is, at
  * that place; immutable where the first schema says so.
  */
-static JsonMark *
-shown_marks(const Mask *mask, const Jsonb *document)
+JsonMark *
+mask_marks(const Mask *mask, const Jsonb *document)
 {
 	JsonMarkFrame root = {NULL, 0, 0, NULL};
 	JsonbValue	view,
@@ -365,8 +365,8 @@ mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 {
 	Audience	audience = {mask, collect, state};
 
-	json_leaf_diff(old_document, shown_marks(mask, old_document),
-				   new_document, shown_marks(mask, new_document), pass_on, &audience);
+	json_leaf_diff(old_document, mask_marks(mask, old_document),
+				   new_document, mask_marks(mask, new_document), pass_on, &audience);
 }
 
 /* Write a value with what must not be seen of it masked. */
@@ -392,16 +392,88 @@ write_masked(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const Js
 	json_build_end(builder);
 }
 
-/* A document with every value masked that must not be seen. */
+/* A value with all of it masked that must not be seen, in a document of its own. */
 Jsonb *
-mask_document(Mask *mask, const Jsonb *document)
+mask_value(Mask *mask, const JsonbValue *value, const JsonMark *marks)
+{
+	JsonBuilder builder;
+
+	json_builder_init(&builder);
+	write_masked(mask, &builder, value, marks);
+	return json_builder_finish(&builder);
+}
+
+/* Write a value with the leaves masked that must not be seen, so that containers stay what they are. */
+static void
+write_blinded(Mask *mask, JsonBuilder *builder, const JsonbValue *value, const JsonMark *marks, uint32 above)
+{
+	uint32		flags = above | json_mark_flags(marks);
+	JsonbValue	place;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type != jbvBinary)
+	{
+		json_build_value(builder, mask_shown(value, mask_holds(mask, value) ? SCHEMA_SENSITIVE : flags, &place));
+		return;
+	}
+	json_build_begin_like(builder, value);
+	json_foreach(child, value)
+	{
+		json_build_key_of(builder, value, &child);
+		write_blinded(mask, builder, &child.value, json_mark_child(marks, child.index), flags);
+	}
+	json_build_end(builder);
+}
+
+/* A document with every scalar masked that must not be seen. */
+Jsonb *
+mask_leaves(Mask *mask, const Jsonb *document)
 {
 	JsonBuilder builder;
 	JsonbValue	view = json_view(document);
 
 	json_builder_init(&builder);
-	write_masked(mask, &builder, &view, shown_marks(mask, document));
+	write_blinded(mask, &builder, &view, mask_marks(mask, document), 0);
 	return json_builder_finish(&builder);
+}
+
+/* A document with every value masked that must not be seen. */
+Jsonb *
+mask_document(Mask *mask, const Jsonb *document)
+{
+	JsonbValue	view = json_view(document);
+
+	return mask_value(mask, &view, mask_marks(mask, document));
+}
+
+/*
+ * The value at a path of a document, and its marks there by those of the
+ * document; with SCHEMA_SENSITIVE in flags where something above it has that.
+ * False where the document has nothing there.
+ */
+bool
+mask_find(const Jsonb *document, const JsonMark *marks, const char *path, JsonbValue *value,
+		  const JsonMark **found, uint32 *flags)
+{
+	JsonPathReader reader;
+	JsonPathStep step;
+	JsonbValue	child;
+	uint32		index;
+
+	json_root(document, value);
+	json_path_reader_init(&reader, path, strlen(path));
+	*flags = json_mark_flags(marks);
+	while (json_path_next(&reader, &step))
+	{
+		if (!step_into(value, &step, &child, &index))
+			return false;
+		*value = child;
+		marks = json_mark_child(marks, index);
+		*flags |= json_mark_flags(marks);
+	}
+	*found = marks;
+	return true;
 }
 
 /* ---- what keeps its marks ---- */
@@ -536,8 +608,11 @@ mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *ren
 				other;
 	Jsonb	   *paths;
 
-	/* what is short is lost as well, but looked for at its place alone: another release may not mark that */
-	if (lost == NULL && !varies && list_length(mask->schemas) < 2)
+	/*
+	 * What is short is lost as well, but looked for at its place alone: another release may not mark that, and
+	 * what a patch has copied is at a place that no schema marks.
+	 */
+	if (lost == NULL && !varies && list_length(mask->schemas) < 2 && !mask->has_kept)
 		return NULL;
 	json_root(params, &view);
 	root.node = inherited_marks(mask, params, lost);

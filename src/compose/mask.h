@@ -28,7 +28,12 @@ extern Secrets *mask_secrets(Mask *mask, SecretsKind kind);
 extern bool mask_holds(Mask *mask, const JsonbValue *value);
 extern void mask_leaf_diff(Mask *mask, const Jsonb *old_document, const Jsonb *new_document,
 						   JsonChangeCollector collect, void *state);
+extern JsonMark *mask_marks(const Mask *mask, const Jsonb *document);
+extern bool mask_find(const Jsonb *document, const JsonMark *marks, const char *path, JsonbValue *value,
+					  const JsonMark **found, uint32 *flags);
+extern Jsonb *mask_value(Mask *mask, const JsonbValue *value, const JsonMark *marks);
 extern Jsonb *mask_document(Mask *mask, const Jsonb *document);
+extern Jsonb *mask_leaves(Mask *mask, const Jsonb *document);
 extern Jsonb *mask_kept(Mask *mask, const Jsonb *schema, const Jsonb *params, const Jsonb *rendered,
 						const Jsonb *known);
 extern const JsonbValue *mask_shown(const JsonbValue *value, uint32 flags, JsonbValue *mask);

@@ -211,7 +211,7 @@ order_decommission(const Sql *sql, Review *review, const Request *request)
 	DeploymentOrder order;
 	Carried		runs;
 
-	if (review_is_decommissioned(review))
+	if (review->proposed.decommissioned)
 		return review->changed_by;
 	review_decommission(review);
 	if (!deployment_carries(sql, &review->proposed.key, review->changed_by, false, &runs))

@@ -256,7 +256,7 @@ gate_health(const Sql *sql, GateCase *gate)
 /* What the source has been through. */
 typedef struct Soak
 {
-	char	   *status;			/* the instance's */
+	bool		failed;			/* has the last deployment of the instance failed? */
 	int32		revision;		/* that it runs; 0: none */
 	char	   *version;		/* NULL with it */
 	bool		same;			/* does it run what was promoted? */
@@ -266,7 +266,7 @@ typedef struct Soak
 } Soak;
 
 static const SqlField soak_fields[] = {
-	SQL_FIELDS(Soak, "s", status, revision, version, same, since, unhealthy_at, failing)
+	SQL_FIELDS(Soak, "s", failed, revision, version, same, since, unhealthy_at, failing)
 };
 
 /* Why the source is not soaking what was promoted; NULL: it is. */
@@ -279,7 +279,7 @@ soaks_nothing(const GateCase *gate, const Soak *soak, const char *source)
 		return psprintf("the source \"%s\" runs revision %d by release %s, not what was promoted of revision %d by release %s",
 						source, soak->revision, soak->version, gate->source_revision,
 						gate->version ? gate->version : "that there is none of");
-	if (soak->since == GATE_NO_TIME && strcmp(soak->status, "FAILED") == 0)
+	if (soak->since == GATE_NO_TIME && soak->failed)
 		return psprintf("the last deployment of the source \"%s\" has failed", source);
 	if (soak->since == GATE_NO_TIME)
 		return psprintf("something else is being deployed to the source \"%s\"", source);

@@ -124,7 +124,7 @@ review_case(void *state)
 	review.asking = true;
 	if (!gate_provisions(gate))
 	{
-		if (!review_is_decommissioned(&review))
+		if (!review.proposed.decommissioned)
 			review_decommission(&review);
 		return;
 	}

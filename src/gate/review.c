@@ -22,18 +22,11 @@
 #include "registry/remote_reference.h"
 
 static const SqlField review_fields[] = {
-	SQL_FIELDS(Review, "i", status, deployed_by, changed_by),
+	SQL_FIELDS(Review, "i", deployed_by, changed_by),
 	SQL_FIELD(Review, require_plan, "e.require_plan"),
 	SQL_FIELD(Review, protected, "e.decommission_protection"),
 	SQL_FIELD(Review, proposed.proposal.allow_replace, "r.allow_replace")
 };
-
-/* Was the instance decommissioned, and nothing deployed since? */
-bool
-review_is_decommissioned(const Review *review)
-{
-	return strcmp(review->status, "DECOMMISSIONED") == 0;
-}
 
 /*
  * Read what an instance desires, with the rules of its environment and its
@@ -56,7 +49,7 @@ review_open(const Sql *sql, const InstanceKey *key, Review *review)
 	rows = sql_run(sql, &read, AS_KEY(key));
 	(void) sql_row(&rows, 0, review);
 	/* nobody brings back what was decommissioned without having seen that everything is added */
-	review->require_plan |= review_is_decommissioned(review);
+	review->require_plan |= review->proposed.decommissioned;
 	review->proposed.revision = review->proposed.current_revision;
 	review->rendered_digest = NULL;
 	review->asking = false;
@@ -236,7 +229,7 @@ refuse_unplanned(const Sql *sql, const Review *review)
 					review->proposed.current_revision, review->proposed.proposal.instance),
 			 number == 0 ? errdetail("It was never planned.") :
 			 errdetail("Its last plan, deployment %d, is %s.", number, deployment_statuses[plan.status]),
-			 review_is_decommissioned(review) ?
+			 review->proposed.decommissioned ?
 			 errhint("It was decommissioned: plan it by promote.plan_instance and let a worker carry that out, whatever require_plan says.") :
 			 errhint("Plan it by promote.plan_instance and let a worker carry that out, or set require_plan of the environment to false.")));
 }
@@ -289,11 +282,12 @@ review_decommission(const Review *review)
 				 errdetail("Environment \"%s\" of project \"%s\" protects its instances.",
 						   review->proposed.key.environment, review->proposed.key.project),
 				 errhint("Set decommission_protection of the environment to false first.")));
-	if (review->changed_by == 0 || review_is_decommissioned(review))
+	if (review->changed_by == 0 || review->proposed.decommissioned)
 		ereport(ERROR,
 				(errcode(PM_NOT_DEPLOYED),
 				 errmsg("nothing of \"%s\" is deployed", instance),
-				 errdetail("It is %s.", review->status),
+				 review->changed_by == 0 ? errdetail("It is INITIALIZED.") :
+				 errdetail("It is DECOMMISSIONED."),
 				 errhint("There is nothing to decommission.")));
 }
 
@@ -323,7 +317,7 @@ refuse_planless(const Review *review, const Deployment *proposal)
 			(errcode(PM_PLAN_REQUIRED),
 			 errmsg("proposal %d of \"%s\" follows no plan", proposal->deployment,
 					instance_key_name(&proposal->key)),
-			 review_is_decommissioned(review) ? errdetail("The instance was decommissioned.") :
+			 review->proposed.decommissioned ? errdetail("The instance was decommissioned.") :
 			 errdetail("Environment \"%s\" wants one by now.", proposal->key.environment),
 			 errhint("Plan it by promote.plan_instance, and propose that.")));
 }

@@ -16,7 +16,6 @@ typedef struct Review
 {
 	ProposedRevision proposed;	/* judged, so that it is rendered */
 	bytea	   *rendered_digest;
-	char	   *status;			/* the instance's */
 	int32		deployed_by;	/* 0: it is not provisioned */
 	int32		changed_by;		/* 0: nothing has run yet */
 	bool		require_plan;	/* by its environment, or as it was decommissioned */
@@ -24,7 +23,6 @@ typedef struct Review
 	bool		asking;			/* lock nothing, and leave the release to its gate */
 } Review;
 
-extern bool review_is_decommissioned(const Review *review);
 extern void review_open(const Sql *sql, const InstanceKey *key, Review *review);
 extern void review_judge(const Sql *sql, Review *review);
 extern int32 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed);

@@ -3,7 +3,8 @@
  *
  * Reads the operations and carries them out one after the other on an edit.
  * An error names the operation and its paths, never a value: either document
- * may hold secrets.
+ * may hold secrets.  So that a test does not tell either, a patch can be tried
+ * on a document whose secrets are blinded: see json_try_patch.
  */
 #include "postgres.h"
 
@@ -14,6 +15,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "json/edit.h"
+#include "json/patch.h"
 #include "json/reader.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_apply_patch);
@@ -29,6 +31,7 @@ typedef struct OperationKind
 	const char *name;
 	bool		needs_value;
 	bool		needs_from;
+	bool		moves_elements; /* of an array that its path leads into? */
 	void		(*apply) (JsonEdit *edit, const Operation *operation);
 } OperationKind;
 
@@ -41,6 +44,7 @@ struct Operation
 	JsonPointer path;
 	JsonPointer from;
 	JsonbValue	value;
+	const char *blind;			/* in the place of secrets, where it is only tried; NULL */
 };
 
 static const char hint_malformed[] = "RFC 6902 describes the operations and RFC 6901 the paths; jsonb_diff_patch makes patches.";
@@ -148,16 +152,7 @@ apply_replace(JsonEdit *edit, const Operation *operation)
 	json_edit_replace(edit, &place, json_node_of(&operation->value));
 }
 
-/* Do the pointers lead to the same place, or one to a place in the other's? */
-static bool
-is_prefix(const JsonPointer *prefix, const JsonPointer *pointer)
-{
-	return prefix->length <= pointer->length &&
-		memcmp(prefix->rest, pointer->rest, prefix->length) == 0 &&
-		(prefix->length == pointer->length || pointer->rest[prefix->length] == '/');
-}
-
-/* 4.4; tokens are spelled in one way only, so that pointers compare as text. */
+/* 4.4 */
 static void
 apply_move(JsonEdit *edit, const Operation *operation)
 {
@@ -165,9 +160,9 @@ apply_move(JsonEdit *edit, const Operation *operation)
 
 	locate_value(edit, operation, &operation->from, &place);
 	if (operation->from.length == operation->path.length &&
-		is_prefix(&operation->from, &operation->path))
+		json_pointer_covers(&operation->from, &operation->path))
 		return;
-	if (is_prefix(&operation->from, &operation->path))
+	if (json_pointer_covers(&operation->from, &operation->path))
 		refuse(operation, "a value cannot be moved into itself",
 			   "Copy it, or move it to a place outside of it first.");
 	put(edit, operation, json_edit_take(edit, &place));
@@ -190,18 +185,21 @@ apply_test(JsonEdit *edit, const Operation *operation)
 	JsonPlace	place;
 
 	locate_value(edit, operation, &operation->path, &place);
-	if (!json_edit_equals(edit, &place, &operation->value))
+	if (operation->blind && json_edit_holds(edit, &place, operation->blind))
+		refuse(operation, "a value there is sensitive, and is not compared",
+			   "Test another place, such as the name of what has the value.");
+	if (!operation->blind && !json_edit_equals(edit, &place, &operation->value))
 		refuse(operation, "the value there is not the one that is expected",
 			   "The document has changed since the patch was made; make the patch anew.");
 }
 
 static const OperationKind kinds[] = {
-	{"add", true, false, apply_add},
-	{"remove", false, false, apply_remove},
-	{"replace", true, false, apply_replace},
-	{"move", false, true, apply_move},
-	{"copy", false, true, apply_copy},
-	{"test", true, false, apply_test}
+	{"add", true, false, true, apply_add},
+	{"remove", false, false, true, apply_remove},
+	{"replace", true, false, false, apply_replace},
+	{"move", false, true, true, apply_move},
+	{"copy", false, true, true, apply_copy},
+	{"test", true, false, false, apply_test}
 };
 
 /* Take the operation's kind. */
@@ -263,16 +261,16 @@ check_size(const JsonEdit *edit, const Operation *operation)
 				 errhint("Look for operations that copy a value into itself.")));
 }
 
-/* The document with a patch applied, in the current memory context. */
+/* The document with a patch applied or tried, in the current memory context. */
 static Jsonb *
-apply_patch(const Jsonb *document, const JsonbValue *patch)
+apply_patch(const Jsonb *document, const Jsonb *patch, const char *blind)
 {
 	JsonEdit	edit;
 
 	json_edit_init(&edit, document);
-	json_foreach(item, patch)
+	json_foreach_in(item, &patch->root)
 	{
-		Operation	operation = {.number = item.index,.view = item.value};
+		Operation	operation = {.number = item.index,.view = item.value,.blind = blind};
 
 		CHECK_FOR_INTERRUPTS();
 		read_operation(&operation);
@@ -282,19 +280,83 @@ apply_patch(const Jsonb *document, const JsonbValue *patch)
 	return json_edit_finish(&edit);
 }
 
-/* promote.jsonb_apply_patch(document jsonb, patch jsonb) returns jsonb */
-Datum
-promote_jsonb_apply_patch(PG_FUNCTION_ARGS)
+/* Refuse what is no array to be a patch. */
+static void
+require_array(const Jsonb *patch)
 {
-	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	Jsonb	   *patch = PG_GETARG_JSONB_P(1);
-	JsonbValue	view = json_view(patch);
-
-	if (!json_is_array(&view))
+	if (!json_is_patch(patch))
 		ereport(ERROR,
 				(errcode(PM_CANNOT_PATCH),
 				 errmsg("the patch cannot be applied"),
 				 errdetail("It is not an array of operations."),
 				 errhint("For a JSON Merge Patch (RFC 7396) use jsonb_merge_patch.")));
-	PG_RETURN_JSONB_P(apply_patch(document, &view));
+}
+
+/* The document that a JSON Patch (RFC 6902), an array, makes of another, in the current memory context. */
+Jsonb *
+json_apply_patch(const Jsonb *document, const Jsonb *patch)
+{
+	return apply_patch(document, patch, NULL);
+}
+
+/*
+ * What a JSON Patch makes of a document in which a string stands for each secret.  A test of what
+ * holds one is refused, and all others hold: whether they do is for the document itself to say.
+ */
+Jsonb *
+json_try_patch(const Jsonb *document, const Jsonb *patch, const char *blind)
+{
+	return apply_patch(document, patch, blind);
+}
+
+/* The place that an operation changes which has one as its path: where elements come and go, the array. */
+static JsonPointer *
+changed_place(const OperationKind *kind, const JsonPointer *path)
+{
+	JsonPointer *place = palloc(sizeof(JsonPointer));
+	const char *end = path->rest + path->length;
+	JsonToken	last;
+	uint32		index;
+
+	*place = *path;
+	if (path->length == 0)
+		return place;
+	while (*--end != '/')
+		;
+	last = (JsonToken) {end + 1, path->rest + path->length - (end + 1)};
+	/* the patch alone says it: what is there may be an object with such a key, and is named as a whole as well */
+	if (kind->moves_elements && json_token_index(&last, 0, &index))
+		place->length = end - path->rest;
+	return place;
+}
+
+/* The places that a patch, which can be applied, changes whatever the document: a list of JsonPointer *. */
+List *
+json_patch_places(const Jsonb *patch)
+{
+	List	   *places = NIL;
+
+	json_foreach_in(item, &patch->root)
+	{
+		Operation	operation = {.number = item.index,.view = item.value};
+
+		CHECK_FOR_INTERRUPTS();
+		read_operation(&operation);
+		if (operation.kind->apply == apply_test)
+			continue;
+		places = lappend(places, changed_place(operation.kind, &operation.path));
+		if (operation.kind->apply == apply_move)
+			places = lappend(places, changed_place(operation.kind, &operation.from));
+	}
+	return places;
+}
+
+/* promote.jsonb_apply_patch(document jsonb, patch jsonb) returns jsonb */
+Datum
+promote_jsonb_apply_patch(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *patch = PG_GETARG_JSONB_P(1);
+
+	require_array(patch);
+	PG_RETURN_JSONB_P(json_apply_patch(PG_GETARG_JSONB_P(0), patch));
 }

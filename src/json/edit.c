@@ -322,6 +322,8 @@ step_down(JsonEdit *edit, JsonNode *node, JsonPointer *pointer, JsonPlace *place
 	edit->way[edit->way_length++] = node;
 	open_node(node);
 	place->state = find_child(node, &place->key, &place->index);
+	place->in_array = node->keys == NULL;
+	place->is_last = place->index + 1 == node->count;
 	return true;
 }
 
@@ -487,6 +489,54 @@ json_edit_equals(JsonEdit *edit, const JsonPlace *place, const JsonbValue *value
 	if (place->container)
 		return child_equals(place->container, slot_at(place), value);
 	return node_equals(edit->root, value);
+}
+
+static bool node_holds(const JsonNode *node, const char *string);
+
+/* Is a value a string, or does it hold it as a value? */
+static bool
+value_holds(const JsonbValue *value, const char *string)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type != jbvBinary)
+		return json_string_is(value, string);
+	json_foreach(child, value)
+		if (value_holds(&child.value, string))
+			return true;
+	return false;
+}
+
+/* Does a child hold a string? */
+static bool
+child_holds(const JsonNode *node, Slot slot, const char *string)
+{
+	JsonbValue	view;
+
+	if (!is_untouched(slot))
+		return node_holds(node_of(slot), string);
+	json_view_child(node->view.val.binary.data, ordinal_of(slot), &view);
+	return value_holds(&view, string);
+}
+
+/* Does a node hold a string? */
+static bool
+node_holds(const JsonNode *node, const char *string)
+{
+	check_stack_depth();
+	if (node->slots == NULL)
+		return value_holds(&node->view, string);
+	for (uint32 i = 0; i < node->count; i++)
+		if (child_holds(node, node->slots[slot_of(node, i)], string))
+			return true;
+	return false;
+}
+
+/* Is the value at a place that is taken that string, or does it hold it as a value? */
+bool
+json_edit_holds(JsonEdit *edit, const JsonPlace *place, const char *string)
+{
+	return place->container ? child_holds(place->container, slot_at(place), string) : node_holds(edit->root, string);
 }
 
 /* About the bytes that the document would take now. */

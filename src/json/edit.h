@@ -41,6 +41,8 @@ typedef struct JsonPlace
 	JsonNode   *container;		/* NULL: the document's root */
 	JsonToken	key;			/* the last token */
 	uint32		index;			/* in the container: of the value, or for it */
+	bool		in_array;		/* is that an array? */
+	bool		is_last;		/* is the value the last of its container? */
 	const char *rest;			/* what of the pointer was not walked: it ends in
 								 * front of this */
 } JsonPlace;
@@ -60,6 +62,7 @@ extern void json_edit_replace(JsonEdit *edit, const JsonPlace *place, JsonNode *
 extern JsonNode *json_edit_take(JsonEdit *edit, const JsonPlace *place);
 extern JsonNode *json_edit_share(JsonEdit *edit, const JsonPlace *place);
 extern bool json_edit_equals(JsonEdit *edit, const JsonPlace *place, const JsonbValue *value);
+extern bool json_edit_holds(JsonEdit *edit, const JsonPlace *place, const char *string);
 extern uint64 json_edit_size(const JsonEdit *edit);
 extern Jsonb *json_edit_finish(JsonEdit *edit);
 extern JsonNode *json_node_of(const JsonbValue *value);

@@ -20,6 +20,7 @@
 #include "json/reader.h"
 
 PG_FUNCTION_INFO_V1(promote_check_object);
+PG_FUNCTION_INFO_V1(promote_check_overrides);
 PG_FUNCTION_INFO_V1(promote_check_params);
 
 /* The word that goes with what a document is called: the "patch" is, the "params" are. */
@@ -100,15 +101,27 @@ json_require_object(const Jsonb *document, const char *what)
 				 errhint("Pass an object such as '{\"replicas\": 3}'; '{}' is an empty one.")));
 }
 
-/* Raise an error unless the document is an object within the limits. */
+/* Raise PM_NOT_AN_OBJECT unless the document is a merge patch, an object, or a JSON Patch, an array. */
 void
-json_check_params(const Jsonb *document, const char *what)
+json_require_overrides(const Jsonb *document, const char *what)
 {
-	JsonbValue	view;
+	JsonbValue	view = json_view(document);
+
+	if (view.type != jbvBinary)
+		ereport(ERROR,
+				(errcode(PM_NOT_AN_OBJECT),
+				 errmsg("the %s must be a JSON object or an array", what),
+				 errdetail("%s of type %s.", json_by_number(what, "It is", "They are"), JsonbTypeName(&view)),
+				 errhint("Pass a merge patch, such as '{\"replicas\": 3}', or a JSON Patch, such as '[{\"op\": \"remove\", \"path\": \"/hosts/0\"}]'.")));
+}
+
+/* Raise an error unless a document, which is a container, is within the limits. */
+static void
+check_limits(const Jsonb *document, const char *what)
+{
+	JsonbValue	view = json_view(document);
 	JsonWay		root = {NULL};
 
-	json_require_object(document, what);
-	json_root(document, &view);
 	if (VARSIZE(document) > JSON_MAX_BYTES)
 		ereport(ERROR,
 				(errcode(PM_TOO_LARGE),
@@ -119,11 +132,35 @@ json_check_params(const Jsonb *document, const char *what)
 	check_value(&view, &root, 1, what);
 }
 
+/* Raise an error unless the document is an object within the limits. */
+void
+json_check_params(const Jsonb *document, const char *what)
+{
+	json_require_object(document, what);
+	check_limits(document, what);
+}
+
+/* Raise an error unless the document is a merge patch or a JSON Patch within the limits. */
+void
+json_check_overrides(const Jsonb *document, const char *what)
+{
+	json_require_overrides(document, what);
+	check_limits(document, what);
+}
+
 /* promote_internal.check_object(document jsonb, what text) returns boolean: true, or PM_NOT_AN_OBJECT */
 Datum
 promote_check_object(PG_FUNCTION_ARGS)
 {
 	json_require_object(PG_GETARG_JSONB_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_BOOL(true);
+}
+
+/* promote_internal.check_overrides(overrides jsonb) returns boolean: true, or PM_NOT_AN_OBJECT */
+Datum
+promote_check_overrides(PG_FUNCTION_ARGS)
+{
+	json_require_overrides(PG_GETARG_JSONB_P(0), "overrides");
 	PG_RETURN_BOOL(true);
 }
 

@@ -14,6 +14,8 @@
 
 extern const char *json_by_number(const char *what, const char *one, const char *many);
 extern void json_require_object(const Jsonb *document, const char *what);
+extern void json_require_overrides(const Jsonb *document, const char *what);
+extern void json_check_overrides(const Jsonb *document, const char *what);
 extern void json_check_params(const Jsonb *document, const char *what);
 
 #endif							/* PROMOTE_JSON_LIMITS_H */

@@ -38,6 +38,7 @@ typedef enum Arrays
 {
 	ARRAYS_REPLACE,		/* the patch's takes its place */
 	ARRAYS_APPEND,			/* the patch's elements come behind it */
+	ARRAYS_BY_PLACE,		/* elements at the same place merge, where there are as many */
 	ARRAYS_BY_KEY			/* elements of the same name merge */
 } Arrays;
 
@@ -271,6 +272,18 @@ append_array(Merge *merge, JsonWriter *writer, const JsonbValue *target, const J
 	json_splice_write(&splice, writer, false, merge_value, merge);
 }
 
+/* Write each of the target's elements merged with the patch's at the same place. */
+static void
+merge_places(Merge *merge, JsonWriter *writer, const JsonbValue *target, const JsonbValue *patch)
+{
+	JsonSplice	splice;
+
+	json_splice_begin(&splice, &merge->splices, target->val.binary.data, patch->val.binary.data);
+	for (uint32 i = 0; i < json_count(target); i++)
+		json_splice_work(&splice, i, i);
+	json_splice_write(&splice, writer, false, merge_value, merge);
+}
+
 /* Write what patch makes of target, which may be NULL; a JsonSpliceWorker. */
 static void
 merge_value(void *state, JsonWriter *writer,
@@ -289,6 +302,8 @@ merge_value(void *state, JsonWriter *writer,
 		append_array(merge, writer, target, patch);
 	else if (both_arrays && merge->rules->arrays == ARRAYS_BY_KEY)
 		merge_named(merge, writer, target, patch);
+	else if (both_arrays && merge->rules->arrays == ARRAYS_BY_PLACE && json_count(target) == json_count(patch))
+		merge_places(merge, writer, target, patch);
 	else
 		json_write_value(writer, patch);
 }
@@ -316,6 +331,24 @@ json_merge_patch(const Jsonb *target, const Jsonb *patch)
 	static const Rules rules = {NULL_REMOVES, ARRAYS_REPLACE, NULL, 0};
 
 	return merge(target, patch, &rules);
+}
+
+/* One document's objects merged over another's, in the current memory context; null is a value like any other. */
+Jsonb *
+json_lay_over(const Jsonb *below, const Jsonb *above)
+{
+	static const Rules rules = {NULL_IS_VALUE, ARRAYS_REPLACE, NULL, 0};
+
+	return merge(below, above, &rules);
+}
+
+/* Lay a document over what was made of it by adding to its objects, also to those in arrays: null is a value. */
+Jsonb *
+json_lay_within(const Jsonb *below, const Jsonb *above)
+{
+	static const Rules rules = {NULL_IS_VALUE, ARRAYS_BY_PLACE, NULL, 0};
+
+	return merge(below, above, &rules);
 }
 
 /* Does a merge patch make an object where target, which may be NULL, has none? */

@@ -10,6 +10,8 @@
 
 extern bool json_patch_makes_objects(const Jsonb *target, const Jsonb *patch);
 extern Jsonb *json_merge_patch(const Jsonb *target, const Jsonb *patch);
+extern Jsonb *json_lay_over(const Jsonb *below, const Jsonb *above);
+extern Jsonb *json_lay_within(const Jsonb *below, const Jsonb *above);
 extern Jsonb *json_carry(const Jsonb *document, const Jsonb *before, const Jsonb *after,
 						 char **paths, int count);
 

@@ -5,7 +5,7 @@
  * removed from what is taken from another (json_remove_marked) and stays
  * where it is when another is laid over it (json_overlay_marked).
  *
- * Elements of arrays have no name but their ordinal.  An array with an element
+ * Elements of arrays have no name but their ordinal, unless the caller knows better.  An array with an element
  * that is marked itself stays as a whole, for taking elements out of it would
  * shift the others.  Where elements merely hold a marked value, each keeps its
  * own by ordinal; one that the other array has no counterpart of goes, for
@@ -33,6 +33,8 @@ typedef struct Overlay
 	JsonSplices splices;
 	uint32		mask;			/* the flags that claim a location */
 	bool		selects_marked; /* or what is not marked? */
+	JsonElementMatcher match;	/* of arrays; NULL: by position */
+	void	   *match_state;
 } Overlay;
 
 /* A container that is worked on, for what is done with its children. */
@@ -221,12 +223,38 @@ plan_child(const Overlay *overlay, JsonSplice *splice, Side source, uint32 sourc
 		json_splice_left(splice, source_index, source_index + 1);
 }
 
+/* Plan the elements of two arrays that are told apart otherwise than by position. */
+static void
+plan_matched(const Overlay *overlay, JsonSplice *splice, Side source, Side own, const uint32 *matches)
+{
+	JsonbValue	found;
+
+	json_foreach(item, source.value)
+	{
+		uint32		match = matches[item.index];
+
+		CHECK_FOR_INTERRUPTS();
+		if (match != JSON_SPLICE_NONE)
+			json_view_child(own.value->val.binary.data, match, &found);
+		plan_child(overlay, splice, child_of(source.marks, &item.value, item.index), item.index,
+				   child_of(own.marks, match == JSON_SPLICE_NONE ? NULL : &found, match), match);
+	}
+}
+
 /* Plan two containers of one kind, side by side; for arrays see the file's comment. */
 static void
 plan_children(const Overlay *overlay, JsonSplice *splice, Side source, Side own)
 {
 	JsonJoin	join;
+	uint32	   *matches = overlay->match && json_is_array(source.value) ?
+		overlay->match(overlay->match_state, source.value, own.value) : NULL;
 
+	if (matches)
+	{
+		plan_matched(overlay, splice, source, own, matches);
+		pfree(matches);
+		return;
+	}
 	json_join_init(&join, source.value, own.value);
 	while (json_join_next(&join))
 	{
@@ -348,11 +376,13 @@ json_keep_marked(const Jsonb *document, const JsonMark *marks, uint32 mask)
 
 /*
  * The source, with own's values at every location that either one's marks
- * claim.  A root that is claimed is own's as a whole.
+ * claim.  A root that is claimed is own's as a whole.  match, NULL for none,
+ * tells which elements of arrays are the same.
  */
 Jsonb *
 json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
-					const Jsonb *own, const JsonMark *own_marks, uint32 mask)
+					const Jsonb *own, const JsonMark *own_marks, uint32 mask,
+					JsonElementMatcher match, void *state)
 {
 	Overlay		overlay;
 	JsonWriter	writer;
@@ -362,6 +392,8 @@ json_overlay_marked(const Jsonb *source, const JsonMark *source_marks,
 	Side		own_side = {&own_view, own_marks};
 
 	start(&overlay, &writer, mask, (Size) VARSIZE(source) + VARSIZE(own));
+	overlay.match = match;
+	overlay.match_state = state;
 	json_root(source, &source_view);
 	json_root(own, &own_view);
 	if (is_claimed(&overlay, source_side) || is_claimed(&overlay, own_side))

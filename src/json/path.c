@@ -100,7 +100,8 @@ refuse_path(const JsonPathReader *reader)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("not a path"),
-			 errdetail("It cannot be read from character %d on.",
+			 errdetail("\"%.*s\" cannot be read from character %d on.",
+					   pg_mbcliplen(reader->start, reader->end - reader->start, 200), reader->start,
 					   pg_mbstrlen_with_len(reader->start, reader->at - reader->start) + 1),
 			 errhint("A path looks like .nodes[0].size or .[\"a key\"]; . is the whole document.")));
 }

@@ -73,6 +73,15 @@ json_pointer_next(JsonPointer *pointer, JsonToken *token)
 	return true;
 }
 
+/* Do the pointers lead to the same place, or one to a place in the other's?  Tokens are spelled in one way only. */
+bool
+json_pointer_covers(const JsonPointer *prefix, const JsonPointer *pointer)
+{
+	return prefix->length <= pointer->length &&
+		memcmp(prefix->rest, pointer->rest, prefix->length) == 0 &&
+		(prefix->length == pointer->length || pointer->rest[prefix->length] == '/');
+}
+
 /*
  * Read a token as the index of an element: digits without leading zeros, or
  * "-" for the one behind the last of count.  False if it is neither.  One that

@@ -25,6 +25,7 @@ typedef struct JsonToken
 
 extern bool json_pointer_init(JsonPointer *pointer, const char *text, int length);
 extern bool json_pointer_next(JsonPointer *pointer, JsonToken *token);
+extern bool json_pointer_covers(const JsonPointer *prefix, const JsonPointer *pointer);
 extern bool json_token_index(const JsonToken *token, uint32 count, uint32 *index);
 extern int	json_token_escaped_length(const char *key, int length);
 extern void json_token_escape(char *place, const char *key, int length);

@@ -130,6 +130,28 @@ find_refused(const Sql *sql, const ProposedRevision *proposed, const Entries *ch
 	return refused;
 }
 
+/* Of an object, which may be NULL, the fields of those names; NULL where none is left. */
+static Jsonb *
+keep_named(const Jsonb *object, const List *names)
+{
+	JsonBuilder builder;
+	ListCell   *cell;
+	JsonbValue	value;
+	Jsonb	   *kept;
+
+	if (object == NULL)
+		return NULL;
+	json_begin_object(&builder);
+	foreach(cell, names)
+		if (json_find_in(object, lfirst(cell), &value))
+		{
+			json_build_key(&builder, lfirst(cell), strlen(lfirst(cell)));
+			json_build_value(&builder, &value);
+		}
+	kept = json_builder_finish(&builder);
+	return JB_ROOT_COUNT(kept) > 0 ? kept : NULL;
+}
+
 /* Copy references, for slots that the destination's release declares. */
 static void
 take_references(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
@@ -146,6 +168,8 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 	proposed->set_references = reference_read(sql, &proposed->key, !write);
 	present = reference_declared(proposed->set_references, proposed->slots);
 	copied = reference_declared(reference_read(sql, source, !write), proposed->slots);
+	if (carry->only)
+		copied = keep_named(copied, carry->only->references);
 	carry->source_references = copied;
 	proposed->written_references = reference_over(present, copied);
 	/* what is stored has its placeholders, for each environment has parameters of its own */
@@ -179,13 +203,13 @@ read_declared(const Sql *sql, const ProposedRevision *proposed, bool read_only)
 
 /* Copy secrets that the destination's release declares. */
 static void
-take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *proposed, bool write)
+take_secrets(const Sql *sql, const Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
 	JsonBuilder	builder;
 	ListCell   *cell;
 
 	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write),
-										   write ? proposed->revision : 0);
+										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0);
 	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source);
@@ -203,6 +227,50 @@ take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *propos
 	proposed->carried = true;
 }
 
+/* Why the secret of a name cannot be copied; NULL: it can, or is the destination's own. */
+static const char *
+secret_problem(const List *copies, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, copies)
+	{
+		const SecretCopy *copy = lfirst(cell);
+
+		if (strcmp(copy->name, name) == 0)
+			return copy->change == SECRET_UNDECLARED ? "the release does not declare it" :
+				copy->change == SECRET_MISSING ? "neither side has it" : NULL;
+	}
+	return "neither side has it";
+}
+
+/* Note the secrets and remote references that are named, are to be copied and cannot be, as neither side has them. */
+void
+carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceKey *source,
+				 const ProposedRevision *proposed, bool read_only)
+{
+	const List *slots = carry->references ? only->references : NIL;
+	const List *secrets = carry->secrets ? only->secrets : NIL;
+	Jsonb	   *references = NULL;
+	List	   *copies = NIL;
+	const char *problem;
+	JsonbValue	value;
+	ListCell   *cell;
+
+	if (slots != NIL)
+		references = reference_declared(reference_over(reference_read(sql, &proposed->key, read_only),
+													   reference_read(sql, source, read_only)), proposed->slots);
+	if (secrets != NIL)
+		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0);
+	foreach(cell, slots)
+		if (references == NULL || !json_find_in(references, lfirst(cell), &value))
+			only_complain(only, entry_path(ENTRY_REFERENCE, lfirst(cell)),
+						  "neither side has it, for a slot of the release");
+	foreach(cell, secrets)
+		if ((problem = secret_problem(copies, lfirst(cell))) != NULL)
+			only_complain(only, entry_path(ENTRY_SECRET, lfirst(cell)), problem);
+}
+
 /*
  * Carry what was asked for from the source to a proposal's instance, under the locks of both.
  * If write is false, only note in the proposal what would happen.
@@ -213,5 +281,5 @@ carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevi
 	if (carry->references)
 		take_references(sql, carry, source, proposed, write);
 	if (carry->secrets)
-		take_secrets(sql, source, proposed, write);
+		take_secrets(sql, carry, source, proposed, write);
 }

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "base/sql.h"
+#include "compose/only.h"
 #include "parse/name.h"
 #include "promotion/proposal.h"
 
@@ -15,12 +16,15 @@ typedef struct Carry
 {
 	bool		secrets;
 	bool		references;
+	const Only *only;			/* the names of those alone; NULL: all */
 	Jsonb	   *source_references;	/* for slots that the destination's release declares, as written; NULL: none */
 	List	   *refused;		/* slots in which copying would replace what runs without permission: char * */
 } Carry;
 
 extern void carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed,
 					   bool write);
+extern void carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceKey *source,
+							 const ProposedRevision *proposed, bool read_only);
 extern void carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only);
 extern bool carry_has_secrets(const ProposedRevision *proposed);
 extern bool carry_has_references(const ProposedRevision *proposed);

@@ -1,14 +1,17 @@
 /*
- * preview.c: what a promotion would change, as rows.
+ * preview.c: what a promotion or an edit would change, as rows.
  *
  * Three states are compared: what is desired now, what would be desired, and what runs.  A row
  * says what happens to what is desired, and, beside that, what waits to be deployed: the same
- * entry that the plan's diff would have.
+ * entry that the plan's diff would have.  Why it would be refused is said by rows of the kind
+ * violation.
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "base/result.h"
 #include "compose/entry.h"
+#include "compose/overrides.h"
 #include "json/path.h"
 #include "json/reader.h"
 #include "json/render.h"
@@ -30,15 +33,18 @@ typedef struct Preview
 {
 	FunctionCallInfo fcinfo;	/* the call that returns the rows */
 	const Promotion *promotion;
-	JsonbValue	overrides;
+	Overrides	overrides;
 	bool		is_literal;		/* do the overrides contain no placeholders? */
 	Mask	   *mask;
 	Carried		own;			/* what is desired now */
 	Carried		desired;		/* what would be desired */
 	const Carried *runs;		/* NULL: nothing */
+	Jsonb	   *base;			/* what is composed before the overrides, rendered */
+	bool		views_only;		/* has the caller no right to promote? */
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
 	EntryIndex		kept;			/* from the source to what is composed of it, without overrides */
+	EntryIndex		kept_release;	/* from the source's release to the desired one, where that is not taken */
 	EntryIndex		hidden;			/* masked leaves of any state that the overrides set */
 } Preview;
 
@@ -86,37 +92,6 @@ look_up(const EntryIndex *index, const char *path)
 	return found ? *found : NULL;
 }
 
-/*
- * Do the overrides set the value at a path?  Only the overrides decide that.  If the answer
- * depended on the present value, it would tell a caller who may not see that value.
- */
-static bool
-is_overridden(const Preview *preview, const char *path)
-{
-	JsonbValue	at = preview->overrides;
-	JsonbValue	below;
-	JsonPathReader reader;
-	JsonPathStep step;
-
-	json_path_reader_init(&reader, path, strlen(path));
-	/* a value that is no object replaces everything below it */
-	while (json_is_object(&at) && json_path_next(&reader, &step))
-	{
-		if (step.key == NULL ||
-			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
-			return false;
-		at = below;
-	}
-	return true;
-}
-
-/* Where the value at a leaf's path comes from. */
-static const char *
-leaf_origin(const Preview *preview, const char *path)
-{
-	return is_overridden(preview, path) ? "override" : look_up(&preview->kept, path) ? "destination" : "source";
-}
-
 /* The leaf at a path of a document; NULL where there is none. */
 static const JsonbValue *
 leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
@@ -127,6 +102,63 @@ leaf_at(const Jsonb *document, const char *path, JsonbValue *value)
 		return NULL;
 	json_root(document, &root);
 	return json_path_look_up(&root, path, strlen(path), value) && json_is_leaf(value) ? value : NULL;
+}
+
+/* Do the overrides set the value at a path, or a part of it? */
+static bool
+is_overridden(const Preview *preview, const char *path)
+{
+	return overrides_set(&preview->overrides, path);
+}
+
+/* Does the preset of an edit, which is laid on top of what is desired, set the value at a path? */
+static bool
+is_preset(const Preview *preview, const char *path)
+{
+	const Promotion *promotion = preview->promotion;
+	Overrides	preset;
+
+	if (!promotion->edits || promotion->proposed.proposal.preset == NULL)
+		return false;
+	overrides_read(&preset, promotion->proposed.proposal.preset);
+	return overrides_set(&preset, path);
+}
+
+/* Does the caller decide about the value at a path, by the overrides or by naming a preset? */
+static bool
+is_decided(const Preview *preview, const char *path)
+{
+	return is_overridden(preview, path) || is_preset(preview, path);
+}
+
+/* Where the value at the path of a leaf that is not overridden comes from, in a promotion. */
+static const char *
+promoted_origin(const Preview *preview, const char *path)
+{
+	const Jsonb *preset = preview->promotion->proposed.proposal.preset;
+	JsonbValue	value;
+
+	if (!look_up(&preview->kept, path))
+		return "source";
+	return preset && !leaf_at(preview->own.params, path, &value) && leaf_at(preset, path, &value) ? "preset" :
+		"destination";
+}
+
+/* Where the value at a leaf's path comes from. */
+static const char *
+leaf_origin(const Preview *preview, const char *path)
+{
+	JsonbValue	value;
+
+	if (is_overridden(preview, path))
+		return "override";
+	if (is_preset(preview, path))
+		return "preset";
+	/* nothing else adds to what was composed, but for what is the destination's own */
+	if (preview->promotion->choice.fill_defaults && leaf_at(preview->desired.params, path, &value) &&
+		!leaf_at(preview->base, path, &value) && !leaf_at(preview->own.params, path, &value))
+		return "default";
+	return preview->promotion->edits ? "destination" : promoted_origin(preview, path);
 }
 
 /* ---- rows ---- */
@@ -140,7 +172,17 @@ put_row(const Preview *preview, const Row *row)
 	result_put(preview->fcinfo, AS_TEXT(entry_kind_name(&entry)), AS_TEXT(row->path), AS_TEXT(row->change),
 			   AS_JSONB(entry_shown(row->old_value, row->flags)), AS_JSONB(entry_shown(row->new_value, row->flags)),
 			   AS_JSONB(entry_shown(row->running_value, row->flags)), AS_NUMBER(row->since), AS_TEXT(row->origin),
-			   AS_BOOL((row->flags & SCHEMA_IMMUTABLE) != 0), AS_BOOL((row->flags & SCHEMA_SENSITIVE) != 0));
+			   AS_BOOL((row->flags & SCHEMA_IMMUTABLE) != 0), AS_BOOL((row->flags & SCHEMA_SENSITIVE) != 0),
+			   AS_JSONB(NULL), AS_JSONB(NULL), AS_TEXT(NULL));
+}
+
+/* Return why the promotion would be refused. */
+static void
+put_problem(const Preview *preview, const Problem *problem)
+{
+	result_put(preview->fcinfo, AS_TEXT("violation"), AS_TEXT(problem->path), AS_TEXT(NULL), AS_JSONB(NULL),
+			   AS_JSONB(NULL), AS_JSONB(NULL), AS_NUMBER(0), AS_TEXT(NULL), AS_BOOL(problem->immutable),
+			   AS_BOOL(false), AS_JSONB(NULL), AS_JSONB(NULL), AS_TEXT(problem->sentence));
 }
 
 /* The old value of an entry; NULL: there is none. */
@@ -209,6 +251,19 @@ hidden_flags(const Preview *preview, const char *path, uint32 flags)
 	return flags;
 }
 
+/*
+ * Does a leaf that the overrides set have the value that they give?  A JSON Patch may also copy, move
+ * and shift what is sensitive.
+ */
+static bool
+is_given(const Preview *preview, const char *path)
+{
+	const Jsonb *tried = preview->promotion->proposed.proposal.tried;
+	JsonbValue	value;
+
+	return preview->is_literal && !(leaf_at(tried, path, &value) && json_string_is(&value, SENSITIVE_MASK));
+}
+
 /* Return a leaf that changes or waits. */
 static void
 put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
@@ -226,7 +281,7 @@ put_leaf(const Preview *preview, const Entry *change, const Entry *waiting)
 	if (look_up(&preview->hidden, row.path))
 		return;
 	/* masked, it would show that the override equals a masked value */
-	if (overridden && preview->is_literal && !is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
+	if (overridden && is_given(preview, row.path) && !is_hidden(hidden_flags(preview, row.path, row.flags), overridden))
 		row.flags &= ~(SCHEMA_SENSITIVE | MASK_NEW_ALONE);
 	row.origin = leaf_origin(preview, row.path);
 	put_row(preview, &row);
@@ -246,7 +301,7 @@ note_hidden(void *state, const JsonChange *leaf)
 	HiddenWalk *walk = state;
 	uint32		flags = hidden_flags(walk->preview, leaf->path, leaf->flags);
 
-	if (is_hidden(flags, is_overridden(walk->preview, leaf->path)) && !look_up(&walk->preview->hidden, leaf->path))
+	if (is_hidden(flags, is_decided(walk->preview, leaf->path)) && !look_up(&walk->preview->hidden, leaf->path))
 		(void) entries_add(&walk->found, ENTRY_PARAM, pstrdup(leaf->path), NULL, NULL, flags);
 }
 
@@ -259,13 +314,13 @@ find_hidden(Preview *preview)
 {
 	const Carried *states[] = {&preview->desired, &preview->own, preview->runs};
 
-	if (json_count(&preview->overrides) == 0)
+	if (overrides_are_empty(&preview->overrides) && !(preview->promotion->edits && preview->promotion->choice.preset))
 		return;
 	for (int i = 0; i < lengthof(states); i++)
 	{
 		HiddenWalk	walk = {.preview = preview};
 
-		if (states[i] == NULL)
+		if (states[i] == NULL || states[i]->params == NULL)
 			continue;
 		mask_leaf_diff(preview->mask, NULL, states[i]->params, note_hidden, &walk);
 		for (Size j = 0; j < walk.found.count; j++)
@@ -285,13 +340,18 @@ put_hidden(const Preview *preview)
 		JsonbValue	values[3];
 		const JsonbValue *old_value = leaf_at(preview->own.params, hidden->path, &values[0]);
 		const JsonbValue *new_value = leaf_at(preview->desired.params, hidden->path, &values[1]);
+		const JsonbValue *running_value = leaf_at(preview->runs ? preview->runs->params : NULL, hidden->path,
+												  &values[2]);
 
 		put_row(preview, &(Row) {
 				.kind = ENTRY_PARAM,.path = hidden->path,
 				.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
 				.old_value = old_value,.new_value = new_value,
-				.running_value = leaf_at(preview->runs ? preview->runs->params : NULL, hidden->path, &values[2]),
-				.flags = hidden->flags,.since = preview->desired.revision,.origin = "override"});
+				.running_value = running_value,.flags = hidden->flags,.since = preview->desired.revision,
+				.origin = leaf_origin(preview, hidden->path)});
+		/* whether an immutable value changes would tell what it is */
+		if (preview->views_only && (hidden->flags & SCHEMA_IMMUTABLE) && running_value)
+			put_problem(preview, &(Problem) {.path = hidden->path,.sentence = COMPOSE_IMMUTABLE,.immutable = true});
 	}
 }
 
@@ -305,10 +365,12 @@ is_kept(const Preview *preview, const char *path)
 	return !is_overridden(preview, path) && look_up(&preview->kept, path) && !look_up(&preview->changes, path);
 }
 
-/* Return the leaves that the destination keeps. */
+/* Return the leaves that the destination keeps; one that is not configured yet keeps nothing. */
 static void
 put_kept(const Preview *preview)
 {
+	if (preview->own.params == NULL)
+		return;
 	for (Size i = 0; i < preview->kept.entries.count; i++)
 	{
 		const Entry *kept = &preview->kept.entries.list[i];
@@ -357,8 +419,28 @@ put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 
-	row.origin = "source";
+	row.origin = preview->promotion->edits ? (preview->promotion->edit_constraint ? "override" : "destination") :
+		choice_has_release(&preview->promotion->choice) ? "source" : "destination";
+	if (change == NULL && look_up(&preview->kept_release, row.path))
+		row.change = "keep";
 	put_row(preview, &row);
+}
+
+/* Return the parts of the release that the destination keeps and runs, where the source has others. */
+static void
+put_kept_release(const Preview *preview)
+{
+	const Entries *kept = &preview->kept_release.entries;
+
+	for (Size i = 0; i < kept->count; i++)
+	{
+		const Entry *entry = &kept->list[i];
+
+		if (!look_up(&preview->changes, entry->path) && !look_up(&preview->waiting, entry->path))
+			put_row(preview, &(Row) {
+					.kind = ENTRY_RELEASE,.path = entry->path,.change = "keep",.old_value = new_of(entry),
+					.new_value = new_of(entry),.running_value = new_of(entry),.origin = "destination"});
+	}
 }
 
 /* The reference of that name; NULL: there is none. */
@@ -509,6 +591,8 @@ add_written(Preview *preview)
 	const Carried desired = {.params = proposal->params};
 	Entries		written = {NULL};
 
+	if (proposal->own_params == NULL)
+		return;
 	entries_add_leaves(&written, preview->mask, &own, &desired);
 	for (Size i = 0; i < written.count; i++)
 	{
@@ -542,7 +626,7 @@ add_written_references(Preview *preview)
  * guess, in any row that has it.
  */
 static void
-take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
+take_states(Preview *preview, ProposedRevision *proposed)
 {
 	const Proposal *proposal = &proposed->proposal;
 
@@ -551,12 +635,12 @@ take_states(Preview *preview, ProposedRevision *proposed, bool views_only)
 		.version = proposed->current_version,
 		.version_constraint = proposed->current_constraint,
 		.release_channel = proposed->current_channel,
-		.params = json_render(proposal->own_params, proposal->parameters, true),
+		.params = proposal->own_params ? json_render(proposal->own_params, proposal->parameters, true) : NULL,
 		.references = proposed->own_references
 	};
 	proposal_carried(proposed, &preview->desired);
 	find_hidden(preview);
-	if (views_only && preview->hidden.entries.count > 0)
+	if (preview->views_only && preview->hidden.entries.count > 0)
 		preview->desired.revision = proposed->revision = proposed->current_revision + 1;
 }
 
@@ -567,8 +651,12 @@ compare(const Sql *sql, Preview *preview)
 	const Promotion *promotion = preview->promotion;
 	const ProposedRevision *proposed = &promotion->proposed;
 	const Proposal *proposal = &proposed->proposal;
-	const Carried source = {.params = json_render(promotion->source_params, proposal->parameters, true)};
-	const Carried base = {.params = json_render(promotion->base, proposal->parameters, true)};
+	const Carried source = {
+		.version = proposed->source_version,.version_constraint = proposed->source_constraint,
+		.release_channel = proposed->source_channel,
+		.params = json_render(promotion->source_params, proposal->parameters, true)
+	};
+	const Carried base = {.params = preview->base};
 
 	entries_add_release(&preview->changes.entries, &preview->own, &preview->desired);
 	entries_add_leaves(&preview->changes.entries, preview->mask, &preview->own, &preview->desired);
@@ -578,23 +666,91 @@ compare(const Sql *sql, Preview *preview)
 	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
+	if (!choice_has_release(&promotion->choice))
+		entries_add_release(&preview->kept_release.entries, &source, &preview->desired);
 	finish_index(&preview->changes);
 	finish_index(&preview->waiting);
 	finish_index(&preview->kept);
+	finish_index(&preview->kept_release);
+}
+
+/* Note why a promotion would be refused.  An ObstacleCollector; the state is the promotion. */
+static void
+note_obstacle(void *state, const Obstacle *obstacle)
+{
+	Promotion  *promotion = state;
+	Problem    *problem = palloc(sizeof(Problem));
+
+	*problem = (Problem) {
+		.path = obstacle->path ? pstrdup(obstacle->path) : NULL,
+		.sentence = pstrdup(obstacle->message),
+		.immutable = obstacle->sqlstate == PM_IMMUTABLE
+	};
+	promotion->problems = lappend(promotion->problems, problem);
+}
+
+/* Note what is wrong with the remote references that would fill the destination's slots. */
+static void
+note_references(Promotion *promotion)
+{
+	ListCell   *cell;
+
+	foreach(cell, promotion->proposed.reference_problems)
+	{
+		const ReferenceProblem *problem = lfirst(cell);
+
+		note_obstacle(promotion, &(Obstacle) {problem->sqlstate, NULL, problem->message});
+	}
+	foreach(cell, promotion->carry.refused)
+		note_obstacle(promotion, &(Obstacle) {PM_REFERENCE_FIXED, entry_path(ENTRY_REFERENCE, lfirst(cell)),
+				"what runs has another one"});
+}
+
+/* Judge a promotion that was read, and note what promoting would refuse of it. */
+void
+preview_judge(const Sql *sql, Promotion *promotion)
+{
+	ProposedRevision *proposed = &promotion->proposed;
+
+	compose_obstacles(&proposed->proposal, note_obstacle, promotion);
+	carry_take(sql, &promotion->carry, &promotion->source, proposed, false);
+	proposal_render_references(proposed);
+	note_references(promotion);
+	carry_judge(sql, proposed, true);
+	stage_number(proposed);
+}
+
+/* Return why the promotion would be refused, but for what is said with the hidden leaves. */
+static void
+put_problems(const Preview *preview)
+{
+	ListCell   *cell;
+
+	foreach(cell, preview->promotion->problems)
+	{
+		const Problem *problem = lfirst(cell);
+
+		if (!problem->immutable || !preview->views_only || !look_up(&preview->hidden, problem->path))
+			put_problem(preview, problem);
+	}
 }
 
 /* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
 void
 preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
 {
-	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion};
+	Preview		preview = {.fcinfo = fcinfo,.promotion = promotion,.views_only = views_only};
+	const JsonbValue overrides = json_view(promotion->overrides);
 
-	json_root(promotion->overrides, &preview.overrides);
-	preview.is_literal = !json_strings_may_render(&preview.overrides);
+	overrides_read(&preview.overrides, promotion->overrides);
+	preview.is_literal = !json_strings_may_render(&overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
-	take_states(&preview, &promotion->proposed, views_only);
+	preview.base = json_render(promotion->base, promotion->proposed.proposal.parameters, true);
+	take_states(&preview, &promotion->proposed);
 	compare(sql, &preview);
+	put_problems(&preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
+	put_kept_release(&preview);
 	put_leaves(&preview);
 	put_kind(&preview, ENTRY_REFERENCE, put_reference);
 	put_kept_references(&preview);

@@ -26,7 +26,7 @@
 #include "promotion/promotion.h"
 #include "registry/instance.h"
 #include "registry/path.h"
-#include "registry/remote_reference.h"
+#include "registry/preset.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);
@@ -63,8 +63,8 @@ check_pair(const Promotion *promotion)
 enum Option
 {
 	COPY_SECRETS, COPY_REMOTE_REFERENCES, PLAN, MESSAGE, EXPECTED_REVISION, IDEMPOTENCY_KEY,
-	ALLOW_REPLACE, PIN, REPROVISION,
-	PREVIEW_PIN = PLAN, PREVIEW_REPROVISION	/* a preview has no arguments between */
+	ALLOW_REPLACE, PIN, REPROVISION, CHOICE,
+	PREVIEW_PIN = PLAN, PREVIEW_REPROVISION, PREVIEW_CHOICE	/* a preview has no arguments between */
 };
 
 /*
@@ -77,8 +77,19 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
 	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
 	check_pair(promotion);
-	promotion->overrides = argument_optional_params(fcinfo, 2, "overrides");
+	promotion->overrides = argument_overrides(fcinfo, 2, "overrides");
 	promotion->options = 3;
+}
+
+/* Note in the proposal, whose release is known, what fills in what would be missing. */
+void
+promotion_take_preset(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	Proposal   *proposal = &promotion->proposed.proposal;
+
+	proposal->preset = preset_read(sql, proposal->bundle, proposal->version, promotion->choice.preset,
+								   read_only);
+	proposal->fill_defaults = promotion->choice.fill_defaults;
 }
 
 /* Refuse to pin to a source that runs nothing. */
@@ -94,26 +105,117 @@ require_pinned(const Promotion *promotion)
 				 errhint("Deploy the source first, by promote.deploy_instance.")));
 }
 
-/* Read both instances, and compose the destination's desired state. */
+/* Refuse a source that has not the revision that was chosen. */
+static void
+refuse_source(const Promotion *promotion)
+{
+	const Choice *choice = &promotion->choice;
+	char	   *source = instance_key_name(&promotion->source);
+
+	if (choice->source_state == SOURCE_RUNNING)
+		ereport(ERROR,
+				(errcode(PM_NOT_DEPLOYED),
+				 errmsg("\"%s\" runs nothing that could be promoted", source),
+				 errdetail("The call has source_state => 'running', and the source is not provisioned."),
+				 errhint("Deploy the source first, by promote.deploy_instance, or promote what it desires.")));
+	if (choice->source_revision)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("there is no revision %d of \"%s\"", choice->source_revision, source),
+				 errdetail("The call has it as source_revision."),
+				 errhint("promote.revision has the revisions of the source.")));
+	refuse_unconfigured(&promotion->source, "Configure the source first, with promote.configure_instance.");
+}
+
+/* Refuse a source of which another revision would be promoted than was looked at. */
+static void
+check_source_revision(const Promotion *promotion)
+{
+	int32		expected = promotion->choice.expected_source_revision;
+	int32		taken = promotion->proposed.source_revision;
+
+	if (expected && expected != taken)
+		ereport(ERROR,
+				(errcode(PM_REVISION_MOVED),
+				 errmsg("revision %d of \"%s\" is not what would be promoted", expected,
+						instance_key_name(&promotion->source)),
+				 errdetail("Revision %d would be.", taken),
+				 errhint("Look at the change since, and try again with expected_source_revision => %d, or pass source_revision => %d.",
+						 taken, expected)));
+}
+
+/* Which release an instance desires; both NULL: none. */
+typedef struct OwnRelease
+{
+	char	   *constraint;
+	char	   *channel;
+} OwnRelease;
+
+/* Read which release the destination desires. */
+static void
+read_own_release(const Sql *sql, const InstanceKey *destination, bool read_only, OwnRelease *own)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(OwnRelease, constraint, "i.version_constraint"),
+		SQL_FIELD(OwnRelease, channel, "i.release_channel")
+	};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.instance AS i WHERE " OF_INSTANCE("i"));
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(destination));
+
+	(void) sql_row(&rows, 0, own);
+}
+
+/* Read the state of the source that was chosen, as a proposal for the destination. */
+static void
+read_source(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	const Choice *choice = &promotion->choice;
+	ProposedRevision *proposed = &promotion->proposed;
+	OwnRelease	release = {promotion->pin ? PROPOSAL_PINNED : NULL, NULL};
+
+	if (!choice_has_release(choice))
+		read_own_release(sql, &promotion->destination, read_only, &release);
+	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
+						   choice->source_state == SOURCE_RUNNING ? PROPOSAL_RUNNING : choice->source_revision,
+						   release.constraint, release.channel, read_only, proposed);
+	if (proposed->source_revision == 0)
+		refuse_source(promotion);
+	check_source_revision(promotion);
+}
+
+/* Leave of the composed params what was named. */
+static void
+take_only(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	Only	   *only = promotion->choice.only;
+
+	promotion->base = compose_only(&promotion->proposed.proposal, promotion->base, only);
+	carry_check_only(sql, &promotion->carry, only, &promotion->source, &promotion->proposed, read_only);
+	only_require(only, instance_key_name(&promotion->destination));
+}
+
+/*
+ * Read both instances, and compose the destination's desired state.  A destination without a
+ * configuration has nothing of its own.
+ */
 void
 promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	proposal_from(sql, &promotion->destination, promotion->source.environment,
-				  promotion->pin ? PROPOSAL_PINNED : NULL, NULL, read_only, proposed);
-	if (proposed->source_revision == 0)
-		refuse_unconfigured(&promotion->source,
-							"Configure the source first, with promote.configure_instance.");
-	if (proposed->current_revision == 0)
+	read_source(sql, promotion, read_only);
+	if (proposed->current_revision == 0 && !choice_has_release(&promotion->choice))
 		refuse_unconfigured(&promotion->destination,
-							"Give it its first configuration with promote.configure_instance: only then has it values of its own to keep.");
+							"Name " ONLY_RELEASE " in \"only\", too: it has none of its own to keep.");
 	require_pinned(promotion);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
+	promotion_take_preset(sql, promotion, read_only);
 	promotion->source_params = proposal->params;
 	promotion->base = compose_base(proposal);
+	if (promotion->choice.only)
+		take_only(sql, promotion, read_only);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
@@ -181,6 +283,7 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 		json_build_field(&builder, "pin", "true");
 	if (promotion->reprovision)
 		json_build_field(&builder, "reprovision", "true");
+	choice_write(&builder, &promotion->choice);
 	return json_digest(json_builder_finish(&builder));
 }
 
@@ -262,6 +365,8 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 		.origin = ORIGIN_PROMOTION,
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
+		.mode = "replace",
+		.only = choice_only(&promotion->choice),
 		.message = message
 	};
 
@@ -270,6 +375,15 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 		stage_number(&promotion->proposed);
 	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, true);
 	stage_write(sql, &staging, &promotion->proposed, caller, staged);
+}
+
+/* Take the arguments that say what of the source is promoted; the others about that have been taken. */
+static void
+take_choice(FunctionCallInfo fcinfo, int first, Promotion *promotion)
+{
+	choice_take(fcinfo, promotion->options + first, &promotion->choice);
+	choice_check(&promotion->choice, promotion->pin, promotion->carry.secrets, promotion->carry.references);
+	promotion->carry.only = promotion->choice.only;
 }
 
 /* Promote, unless the idempotency key shows that the call was made before. */
@@ -281,6 +395,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 
 	promotion->pin = argument_bool(fcinfo, promotion->options + PIN, false);
 	promotion->reprovision = argument_bool(fcinfo, promotion->options + REPROVISION, false);
+	take_choice(fcinfo, CHOICE, promotion);
 	promotion_check_key(key);
 	promotion_lock(sql, promotion);
 	if (key)
@@ -302,13 +417,13 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
  * promote.promote_instance(src text, dst text, overrides jsonb,
  * copy_secrets boolean, copy_remote_references boolean, plan boolean,
  * message text, expected_revision integer, idempotency_key text,
- * allow_replace boolean, pin boolean, reprovision boolean) returns a row, see
- * sql/promotion/promotion.sql
+ * allow_replace boolean, pin boolean, reprovision boolean, and the arguments
+ * of choice_take) returns a row, see sql/promotion/promotion.sql
  */
 Datum
 promote_promote_instance(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.pin = false};
 	Sql			sql;
 	Staged		staged;
 
@@ -328,12 +443,12 @@ promote_promote_instance(PG_FUNCTION_ARGS)
 Datum
 promote_promote_to_next(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.pin = false};
 	Sql			sql;
 	Staged		staged;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &promotion.source);
-	promotion.overrides = argument_optional_params(fcinfo, 1, "overrides");
+	promotion.overrides = argument_overrides(fcinfo, 1, "overrides");
 	promotion.options = 2;
 	sql_enter(&sql);
 	promotion.destination = promotion.source;
@@ -346,57 +461,52 @@ promote_promote_to_next(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse overrides with placeholders from callers who may not promote there.  The rendered
- * value would show parameters that only those who may set or use them may see.
+ * Refuse placeholders in what a preview lays on top from callers without the grant action there,
+ * by which they could write it.  The rendered value would show parameters that only those who may
+ * set or use them may see.
  */
-static void
-require_own_placeholders(const Promotion *promotion)
+void
+promotion_require_own_placeholders(const Promotion *promotion, const char *action)
 {
 	const InstanceKey *destination = &promotion->destination;
 	const JsonbValue overrides = json_view(promotion->overrides);
 
 	if (!json_strings_may_render(&overrides) ||
-		grants_may("promote", destination->project, destination->environment))
+		grants_may(action, destination->project, destination->environment))
 		return;
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
-			 errmsg("not allowed: placeholders in overrides"),
-			 errdetail("Role \"%s\" has no grant \"promote\" for \"%s\", whose parameters would replace them.",
-					   GetUserNameFromId(rights_role(), false), instance_key_name(destination)),
+			 errmsg("not allowed: placeholders in %s", promotion->edits ? "the patch" : "overrides"),
+			 errdetail("Role \"%s\" has no grant \"%s\" for \"%s\", whose parameters would replace them.",
+					   GetUserNameFromId(rights_role(), false), action, instance_key_name(destination)),
 			 errhint("Preview without strings that hold \"{{\". Who has \"admin\" there can give the grant: promote.grant_action.")));
 }
 
 /*
  * promote.preview_promotion(src text, dst text, overrides jsonb, copy_secrets
- * boolean, copy_remote_references boolean, pin boolean, reprovision boolean) returns table, see
- * sql/promotion/promotion.sql
+ * boolean, copy_remote_references boolean, pin boolean, reprovision boolean, and the arguments of
+ * choice_take) returns table, see sql/promotion/promotion.sql
  */
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion;
+	Promotion	promotion = {.pin = false};
 	Sql			sql;
 	bool		views_only;
 
 	take_arguments(fcinfo, "view", &promotion);
-	require_own_placeholders(&promotion);
+	promotion_require_own_placeholders(&promotion, "promote");
 	views_only = !grants_may("promote", promotion.destination.project, promotion.destination.environment);
 	take_carry(fcinfo, rights_role(), &promotion);
 	promotion.pin = argument_bool(fcinfo, promotion.options + PREVIEW_PIN, false);
 	promotion.reprovision = argument_bool(fcinfo, promotion.options + PREVIEW_REPROVISION, false);
+	take_choice(fcinfo, PREVIEW_CHOICE, &promotion);
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	promotion_read(&sql, &promotion, true);
 	if (!promotion.reprovision)
 		proposal_require_alive(&promotion.proposed);
-	/* an immutable value that would change is marked instead of refused */
-	promotion.proposed.proposal.allow_replace = true;
-	compose_check(&promotion.proposed.proposal);
-	carry_take(&sql, &promotion.carry, &promotion.source, &promotion.proposed, false);
-	proposal_render_references(&promotion.proposed);
-	reference_require_rendered(promotion.proposed.reference_problems);
-	carry_judge(&sql, &promotion.proposed, true);
-	stage_number(&promotion.proposed);
+	preview_judge(&sql, &promotion);
 	preview_put(&sql, fcinfo, &promotion, views_only);
 	sql_leave(&sql);
 	return (Datum) 0;

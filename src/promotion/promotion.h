@@ -7,9 +7,12 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/sql.h"
 #include "parse/name.h"
 #include "promotion/carry.h"
+#include "promotion/choice.h"
 #include "promotion/proposal.h"
 #include "promotion/stage.h"
 
@@ -20,17 +23,31 @@ typedef struct Promotion
 	InstanceKey destination;
 	Jsonb	   *overrides;
 	bool		pin;			/* the version that the source runs, whatever its constraint? */
+	Choice		choice;			/* what of the source is promoted */
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
 	bool		reprovision;	/* may it bring back what was decommissioned? */
-	Jsonb	   *source_params;	/* the source's desired params */
+	bool		edits;			/* is it an edit, of which source and destination are one, and overrides the patch? */
+	char	   *edit_constraint;	/* version constraint that an edit brings; NULL: none */
+	List	   *problems;		/* why it would be refused, for a preview: Problem * */
+	Jsonb	   *source_params;	/* the source's params that are promoted */
 	Jsonb	   *base;			/* the composed params before the overrides */
 	ProposedRevision proposed;
 } Promotion;
 
+/* Why a promotion would be refused. */
+typedef struct Problem
+{
+	const char *path;			/* NULL: the sentence says where */
+	const char *sentence;		/* never with a value */
+	bool		immutable;		/* would an immutable value change? */
+} Problem;
+
 extern void promotion_check_key(const char *key);
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
+extern void promotion_require_own_placeholders(const Promotion *promotion, const char *action);
+extern void promotion_take_preset(const Sql *sql, Promotion *promotion, bool read_only);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 

@@ -20,7 +20,7 @@
 
 const char *const revision_origins[] = {
 	[ORIGIN_EDIT] = "edit",[ORIGIN_PROMOTION] = "promotion",[ORIGIN_FORK] = "fork",
-	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption", NULL
+	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption",[ORIGIN_MERGE] = "merge", NULL
 };
 
 /* A column of a proposal, or of the state that it is judged by. */
@@ -56,6 +56,7 @@ static const SqlField proposal_fields[] = {
 	SQL_FIELDS(ProposedRevision, "n", revision, version_constraint, release_channel, block_reason, slots,
 			   source_environment, source_revision, source_bundle, source_version, plan, fits, digest, facts, actor,
 			   database_role, created_at),
+	SQL_FIELDS(ProposedRevision, "n", source_constraint, source_channel),
 	PROPOSED(pinned, "n.pinned"),
 	SQL_ENUM_FIELD(ProposedRevision, origin, "n.origin", revision_origins)
 };
@@ -191,17 +192,18 @@ proposal_check(ProposedRevision *proposed)
 /*
  * Read a proposal for the destination: the desired state of the same component in another
  * environment, or of the destination itself, with another constraint and channel if these are
- * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Takes no
- * locks.  Raises PM_NOT_FOUND where the destination or the source does not exist, and PM_NO_PATH
- * where the source needs a path and has none.
+ * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Instead of
+ * what the other desires, one of its revisions is read, or PROPOSAL_RUNNING: no source_revision is
+ * set where there is none.  Takes no locks.  Raises PM_NOT_FOUND where the destination or the
+ * source does not exist, and PM_NO_PATH where the source needs a path and has none.
  */
 void
-proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-			  const char *version_constraint, const char *release_channel,
-			  bool read_only, ProposedRevision *proposed)
+proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+					   int32 source_revision, const char *version_constraint, const char *release_channel,
+					   bool read_only, ProposedRevision *proposed)
 {
 	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
-		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6) AS n,"
+		" FROM promote_internal.proposal_from($1, $2, $3, $4, $5, $6, $7) AS n,"
 		" promote_internal.proposal_state($1, $2, $3) AS x");
 	InstanceKey source = {destination->project, (char *) source_environment, destination->component};
 	bool		from_another = strcmp(source_environment, destination->environment) != 0;
@@ -211,7 +213,8 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 	if (view)
 		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
 	rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
-					   AS_TEXT(version_constraint), AS_TEXT(release_channel));
+					   AS_TEXT(version_constraint), AS_TEXT(release_channel),
+					   AS_NUMBER(source_revision));
 	if (!proposal_read(sql, &rows, 0, read_only, proposed))
 	{
 		require_instance(sql, &source);
@@ -221,6 +224,16 @@ proposal_from(const Sql *sql, const InstanceKey *destination, const char *source
 	proposed->view = view;
 	proposal_require_history(proposed);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, read_only);
+}
+
+/* Read a proposal of what the destination, or the same component in another environment, desires. */
+void
+proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+			  const char *version_constraint, const char *release_channel,
+			  bool read_only, ProposedRevision *proposed)
+{
+	proposal_from_revision(sql, destination, source_environment, PROPOSAL_DESIRED, version_constraint,
+						   release_channel, read_only, proposed);
 }
 
 /*
@@ -234,8 +247,8 @@ proposal_minds_blocks(RevisionOrigin origin)
 }
 
 /*
- * Refuse a proposal that takes over a state with a blocked release, as a promotion, a fork or
- * a rollback does.
+ * Refuse a proposal that takes over a state with a blocked release, as a promotion, a fork, a
+ * merge or a rollback does.
  */
 void
 proposal_require_unblocked(const ProposedRevision *proposed, RevisionOrigin origin)

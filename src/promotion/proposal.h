@@ -16,7 +16,7 @@
 typedef enum RevisionOrigin
 {
 	ORIGIN_NONE,				/* no revision yet, or unknown */
-	ORIGIN_EDIT, ORIGIN_PROMOTION, ORIGIN_FORK, ORIGIN_ROLLBACK, ORIGIN_ADOPTION
+	ORIGIN_EDIT, ORIGIN_PROMOTION, ORIGIN_FORK, ORIGIN_ROLLBACK, ORIGIN_ADOPTION, ORIGIN_MERGE
 } RevisionOrigin;
 
 /* The names of origins in SQL. */
@@ -24,6 +24,10 @@ extern const char *const revision_origins[];
 
 /* What stands for the version that the source runs, where a version constraint is proposed. */
 #define PROPOSAL_PINNED "pinned"
+
+/* What stands for a source's revision that is desired, or runs, where one is proposed. */
+#define PROPOSAL_DESIRED 0
+#define PROPOSAL_RUNNING (-1)
 
 /* A proposal for an instance, and what it is judged by. */
 typedef struct ProposedRevision
@@ -68,6 +72,8 @@ typedef struct ProposedRevision
 	int32		source_revision;	/* 0: no source */
 	char	   *source_bundle;	/* NULL: no source, or it does not exist */
 	char	   *source_version;
+	char	   *source_constraint;	/* of that revision, as is source_channel; NULL with it */
+	char	   *source_channel;
 	char	   *source_environment;	/* may be the instance's own; NULL: no source */
 	bool		path_only;		/* another environment must have a path to the instance's own */
 
@@ -111,6 +117,9 @@ extern SqlRows proposal_fetch_new(Portal cursor, long count);
 extern void proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
+extern void proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,
+								   int32 source_revision, const char *version_constraint,
+								   const char *release_channel, bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_render_references(ProposedRevision *proposed);

@@ -552,12 +552,14 @@ promote_check_origin(PG_FUNCTION_ARGS)
 	RevisionOrigin origin = sql_enum(revision_origins, name);
 
 	if (name && origin == ORIGIN_NONE)
-		refuse_origin("It is none of edit, promotion, fork, rollback and adoption.");
+		refuse_origin("It is none of edit, promotion, fork, rollback, adoption and merge.");
 	if ((source == NULL) != PG_ARGISNULL(3))
 		refuse_origin("It has one of source_environment and source_revision, without the other.");
 	if (origin == ORIGIN_PROMOTION &&
 		(source == NULL || environment == NULL || strcmp(source, environment) == 0))
 		refuse_origin("A promotion comes from another environment.");
+	if (origin == ORIGIN_MERGE && source == NULL)
+		refuse_origin("A merge comes from a revision.");
 	PG_RETURN_BOOL(true);
 }
 

@@ -81,9 +81,10 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
 		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
 		" version_constraint, release_channel, origin, source_environment, source_revision,"
-		" overrides, message, plan, allow_replace, bundle, version, kept_marks,"
+		" overrides, mode, \"only\", message, plan, allow_replace, bundle, version, kept_marks,"
 		" actor, database_role, moved_by, moved_role)"
-		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"};
+		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,"
+		" $23, $24)"};
 	const Proposal *proposal = &proposed->proposal;
 	bool		copied = staging->source_environment != NULL;
 	Asking		asked = asking();
@@ -94,7 +95,8 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 			   AS_TEXT(proposed->release_channel), AS_TEXT(revision_origins[staging->origin]),
 			   AS_TEXT(staging->source_environment),
 			   AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(staging->overrides),
-			   AS_TEXT(staging->message), AS_BOOL(proposed->plan), AS_BOOL(proposal->allow_replace),
+			   AS_TEXT(staging->mode), AS_TEXTS(staging->only), AS_TEXT(staging->message),
+			   AS_BOOL(proposed->plan), AS_BOOL(proposal->allow_replace),
 			   AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(compose_kept(proposal)),
 			   AS_ASKING(&asked));
 }

@@ -22,6 +22,8 @@ typedef struct Staging
 	RevisionOrigin origin;
 	const char *source_environment; /* NULL: from the instance's own state */
 	const Jsonb *overrides;		/* NULL: the verb has none */
+	const char *mode;			/* of a promotion; NULL: it is none */
+	Datum		only;			/* what is taken alone, text[]; 0: everything */
 	const char *message;		/* NULL: none */
 } Staging;
 

@@ -164,3 +164,16 @@ argument_optional_params(FunctionCallInfo fcinfo, int argument, const char *what
 {
 	return PG_ARGISNULL(argument) ? json_empty_object() : argument_params(fcinfo, argument, what);
 }
+
+/* An argument that is a merge patch or a JSON Patch within the limits, and may be left out: NULL changes nothing. */
+Jsonb *
+argument_overrides(FunctionCallInfo fcinfo, int argument, const char *what)
+{
+	Jsonb	   *overrides;
+
+	if (PG_ARGISNULL(argument))
+		return json_empty_object();
+	overrides = PG_GETARG_JSONB_P(argument);
+	json_check_overrides(overrides, what);
+	return overrides;
+}

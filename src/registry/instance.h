@@ -21,6 +21,7 @@ extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char 
 extern void argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,
 								  const char *action, InstanceKey *key);
 extern Jsonb *argument_params(FunctionCallInfo fcinfo, int argument, const char *what);
+extern Jsonb *argument_overrides(FunctionCallInfo fcinfo, int argument, const char *what);
 extern Jsonb *argument_optional_params(FunctionCallInfo fcinfo, int argument, const char *what);
 
 #endif							/* PROMOTE_REGISTRY_INSTANCE_H */

@@ -359,8 +359,9 @@ typedef struct Composing
 
 /*
  * Compose what would be promoted, for the gate of drift, which lets what was
- * deployed already pass.  That takes longer than all other gates together.
- * attempt runs this: what cannot be composed is refused.
+ * deployed already pass, and for destinations without a configuration, to which
+ * much may be missing.  That takes longer than all other gates together.  attempt
+ * runs this: what cannot be composed is refused.
  */
 static void
 compose_case(void *state)
@@ -374,6 +375,8 @@ compose_case(void *state)
 	ProposedRevision *proposed = &promotion.proposed;
 
 	promotion_read(composing->sql, &promotion, true);
+	if (proposed->current_revision == 0)
+		proposal_check(proposed);
 	proposed->digest = config_digest(composing->at->key.project, proposed->proposal.params);
 	composing->gate->digest = proposed->digest;
 	composing->gate->rendered_digest =
@@ -404,7 +407,7 @@ judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCas
 
 	gate->known = &known;
 	/* what is wrong with one instance is said of that one, and the others are judged */
-	if (gate->require_no_drift && at->differs && !release->blocked)
+	if (((gate->require_no_drift && at->differs) || at->revision == 0) && !release->blocked)
 		composed = attempt(compose_case, &composing, &refusal);
 	gate_judge_unstaged(sql, gate);
 	if (!composed)
@@ -429,8 +432,6 @@ obstacles(const Sql *sql, Place *to, const Cell *cell, const Cell *at)
 
 	if (cell->revision == 0)
 		return "it has no configuration yet";
-	if (at->revision == 0)
-		return psprintf("\"%s\" has no configuration yet", at->name);
 	if (promoted(to, cell)->version == NULL)
 		return is_pinned(to, cell) ? "it runs no release that the promotion could be pinned to" :
 			"no release matches its version constraint";

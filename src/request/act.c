@@ -118,7 +118,7 @@ propose_locked(const Sql *sql, const PromotionRequest *request, const RequestIte
 		.destination = request_instance(request, item->component)
 	};
 
-	if (item->desired > 0 && item->source_desired > 0)
+	if (item->is_pair)
 		promotion_lock(sql, &promotion);
 	request_propose(sql, request, item, proposal);
 }

@@ -23,7 +23,7 @@ static const SqlField item_fields[] = {
 	SQL_ENUM_FIELD(RequestItem, status, "t.status", item_statuses),
 	SQL_FIELDS(RequestItem, "t", skip_reason, preview_digest, source_revision, base_revision, version,
 				   rendered_digest, previous_revision, revision, plan, deployment, rollback_revision,
-				   rollback_plan, rollback_deployment, reason, desired, source_desired),
+				   rollback_plan, rollback_deployment, reason, desired, is_pair),
 	SQL_FIELD(RequestItem, planned.number, "t.last_plan"),
 	SQL_ENUM_FIELD(RequestItem, planned.status, "t.plan_status", deployment_statuses),
 	SQL_FIELD(RequestItem, planned.worker, "t.plan_worker"),

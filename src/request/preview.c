@@ -88,8 +88,6 @@ missing(const PromotionRequest *request, const ItemFacts *facts, const char *com
 		return skip_reason("selector", "left the scope: its attributes no longer match the selector");
 	if (facts->source_revision == 0)
 		return skip_reason("unconfigured", psprintf("\"%s\" has no configuration yet", instance_key_name(&source)));
-	if (facts->revision == 0)
-		return skip_reason("unconfigured", psprintf("\"%s\" has no configuration of its own yet", name));
 	if (facts->decommissioned && !request->reprovision)
 		return would_revive(request, component);
 	return NULL;
@@ -288,13 +286,15 @@ static void
 judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemProposal *proposal, GateCase *gate)
 {
 	const ProposedRevision *proposed = &proposal->promotion.proposed;
+	const DeploymentOrder order = {
+		.action = ACTION_PROVISION,
+		.revision = proposed->revision,
+		.bundle = proposed->proposal.bundle,
+		.version = proposed->proposal.version
+	};
 
-	gate_open(sql, &proposal->promotion.destination, 0, GetCurrentTimestamp(), gate);
-	gate->plan = 0;
-	gate->plan_digest = NULL;
-	gate->revision = proposed->revision;
+	gate_open_order(sql, &proposal->promotion.destination, &order, gate);
 	gate->digest = proposed->digest;
-	gate->version = proposed->proposal.version;
 	gate->references = proposed->references;
 	gate->secrets = proposed->copied_secrets;
 	gate->source_environment = request->source_environment;

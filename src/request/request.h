@@ -134,7 +134,7 @@ typedef struct RequestItem
 
 	/* read together with the row */
 	int32		desired;		/* the revision that the destination desires; 0: none, or there is no instance */
-	int32		source_desired; /* the revision that the source desires; 0: none, or there is no instance */
+	bool		is_pair;		/* are both instances there? */
 	ItemDeployment planned;		/* the last plan of what is to be deployed */
 	bool		as_previewed;	/* is that of the release and the params that were previewed? */
 	ItemDeployment queued;		/* the deployment of that */

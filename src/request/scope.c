@@ -17,6 +17,7 @@
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "compose/overrides.h"
 #include "grant/access.h"
 #include "json/limits.h"
 #include "json/reader.h"
@@ -416,10 +417,12 @@ check_not_empty(const Opening *opening)
 					" or a selector that their attributes contain.");
 }
 
-/* Refuse overrides of components that are not promoted, and overrides that are not objects. */
+/* Refuse overrides of components that are not promoted, and those that are neither a merge patch nor a JSON Patch. */
 static void
 check_overrides(const Opening *opening)
 {
+	Overrides	overrides;
+
 	json_foreach_in(patch, &opening->request.overrides->root)
 	{
 		char	   *component = pnstrdup(patch.key.val.string.val, patch.key.val.string.len);
@@ -427,10 +430,11 @@ check_overrides(const Opening *opening)
 
 		if (candidate == NULL || candidate->skip_reason)
 			refuse_argument("overrides", psprintf("Nothing of component \"%s\" is promoted.", component),
-							"Their keys are components of the scope, their values merge patches.");
-		if (!json_is_object(&patch.value))
-			refuse_argument("overrides", psprintf("Those of \"%s\" are not an object.", component),
-							"Pass a merge patch for each component.");
+							"Their keys are components of the scope, their values merge patches or JSON Patches.");
+		if (patch.value.type != jbvBinary)
+			refuse_argument("overrides", psprintf("Those of \"%s\" are neither an object nor an array.", component),
+							"Pass a merge patch or a JSON Patch for each component.");
+		overrides_read(&overrides, json_from_view(&patch.value));
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
+#include "base/grow.h"
 #include "json/overlay.h"
 #include "json/writer.h"
 #include "schema/arena.h"
@@ -81,6 +82,89 @@ schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted)
 	SchemaWalk	walk = {.reach = compiled->reach, .wanted = (uint8) wanted, .visit = set_marks};
 
 	return schema_walk(&walk, compiled, document);
+}
+
+/* ---- keys of arrays ---- */
+
+/* Add a key of an array, in the current memory context: nodes do not outlive the schema. */
+static void
+add_key(SchemaKeys *keys, const JsonbContainer *array, const JsonbValue *name)
+{
+	if (name->type != jbvString)
+		return;
+	GROW(keys->list, keys->count, keys->room);
+	keys->list[keys->count++] = (SchemaKey) {array, pnstrdup(name->val.string.val, name->val.string.len)};
+}
+
+/* Note the key that a node says of the array that it applies to, flat, nested, or both. */
+static void
+note_key(SchemaWalk *walk, const SchemaNode *node, SchemaLocation *location)
+{
+	const JsonbValue *array = location->at.value;
+	JsonbValue	keywords = {.type = jbvBinary};
+	JsonbValue	nest;
+	JsonbValue	name;
+
+	if (!(node->marks & SCHEMA_KEYED) || !json_is_array(array))
+		return;
+	keywords.val.binary.data = unconstify(JsonbContainer *, node->keywords);
+	if (json_find(&keywords, "$md.key", &name))
+		add_key(walk->state, array->val.binary.data, &name);
+	if (json_find(&keywords, "$md", &nest) && json_is_object(&nest) && json_find(&nest, "key", &name))
+		add_key(walk->state, array->val.binary.data, &name);
+}
+
+/* The order of keys: by their arrays' addresses, then by name; for qsort and bsearch. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	const SchemaKey *left = a;
+	const SchemaKey *right = b;
+
+	if (left->array != right->array)
+		return left->array < right->array ? -1 : 1;
+	return strcmp(left->name, right->name);
+}
+
+/*
+ * Which arrays of a document the schema gives a key, by the branches that apply there as they do
+ * for marks; in the current memory context.  The document need not be valid.
+ */
+SchemaKeys *
+schema_keys(const Jsonb *schema, const Jsonb *document)
+{
+	const Schema *compiled = schema_compile(schema);
+	SchemaKeys *keys = palloc0(sizeof(SchemaKeys));
+	SchemaWalk	walk = {.reach = compiled->reach,.wanted = SCHEMA_KEYED,.visit = note_key,.state = keys};
+	Size		count = 0;
+
+	(void) schema_walk(&walk, compiled, document);
+	if (keys->count > 1)
+		qsort(keys->list, keys->count, sizeof(SchemaKey), compare_keys);
+	for (Size i = 0; i < keys->count; i++)
+		if (i == 0 || compare_keys(&keys->list[count - 1], &keys->list[i]) != 0)
+			keys->list[count++] = keys->list[i];
+	keys->count = count;
+	return keys;
+}
+
+/* The next key of an array behind the last one that was asked for, NULL: the first; NULL: there are no more. */
+const SchemaKey *
+schema_next_key(const SchemaKeys *keys, const JsonbContainer *array, const SchemaKey *last)
+{
+	Size		low = last ? last + 1 - keys->list : 0;
+	Size		high = last ? low : keys->count;
+
+	while (low < high)
+	{
+		Size		middle = low + (high - low) / 2;
+
+		if (keys->list[middle].array < array)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < keys->count && keys->list[low].array == array ? &keys->list[low] : NULL;
 }
 
 /* ---- any keyword ---- */

@@ -473,8 +473,8 @@ refuse_endless(void)
  * The document with the defaults filled in, in the current memory context;
  * itself where there are none to fill in.
  */
-static Jsonb *
-fill_all(const Schema *schema, Jsonb *document)
+Jsonb *
+schema_fill(const Schema *schema, Jsonb *document)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(caller, "promote schema defaults",
@@ -508,5 +508,5 @@ promote_jsonb_schema_defaults(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 
-	PG_RETURN_JSONB_P(fill_all(schema_compile(PG_GETARG_JSONB_P(1)), document));
+	PG_RETURN_JSONB_P(schema_fill(schema_compile(PG_GETARG_JSONB_P(1)), document));
 }

@@ -186,6 +186,41 @@ check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
 	return valid;
 }
 
+/* Can nothing be meant by a node but an object? */
+static bool
+means_object(const SchemaNode *node)
+{
+	while (node->only_ref)
+		node = node->ref;
+	return node->types == SCHEMA_TYPE_OBJECT || (node->types == 0 && node->object);
+}
+
+/*
+ * Report what a property that is missing would lack in turn, as an empty object.  The bound is for
+ * schemas that contain themselves.
+ */
+static void
+tell_within(SchemaEvaluation *evaluation, const SchemaNode *node, const SchemaProperty *property,
+			const JsonbValue *name, const SchemaFrame *at)
+{
+	static const JsonbContainer nothing = {JB_FOBJECT};
+	const int	max_depth = 20;
+	JsonbValue	value = {.type = jbvBinary};
+	/* no child that is there has that number, by which the memo tells places apart */
+	SchemaFrame frame = {at, &value, name, json_count(at->value) + (property - node->object->properties), false};
+	SchemaSeen *seen = evaluation->seen;
+
+	if (evaluation->within == max_depth || property->schema == NULL || !means_object(property->schema))
+		return;
+	value.val.binary.data = unconstify(JsonbContainer *, &nothing);
+	value.val.binary.len = sizeof(nothing.header);
+	evaluation->seen = NULL;
+	evaluation->within++;
+	(void) schema_evaluate(evaluation, property->schema, &frame);
+	evaluation->within--;
+	evaluation->seen = seen;
+}
+
 /* Properties from first up to end that the object lacks. */
 static bool
 check_missing(SchemaEvaluation *evaluation, const SchemaNode *node,
@@ -200,6 +235,8 @@ check_missing(SchemaEvaluation *evaluation, const SchemaNode *node,
 		if (first->required)
 			valid = SCHEMA_REPORT_PART(evaluation, node, at, "required", NULL, &name,
 									   "required property \"%.*s\" is missing", first->length, first->name);
+		if (first->required && evaluation->goes_within && evaluation->collect)
+			tell_within(evaluation, node, first, &name, at);
 	}
 	return valid;
 }

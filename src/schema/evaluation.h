@@ -57,6 +57,8 @@ typedef struct SchemaEvaluation
 	void	   *state;
 	bool		thorough;		/* go on after the first violation */
 	bool		asserts_formats;
+	bool		goes_within;	/* into what is missing, to tell what would be missing there */
+	int			within;			/* in so many missing objects */
 	SchemaSeen *seen;			/* of the location that is evaluated; NULL: nobody asks */
 	SchemaScope *scope;			/* NULL without dynamic references */
 	uint32		steps;			/* references followed so far */

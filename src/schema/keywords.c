@@ -365,7 +365,7 @@ handle_dynamic_ref(const Said *said)
 static void
 handle_marks(const Said *said)
 {
-	static const char *const names[] = {"copyable", "immutable", "sensitive"};
+	static const char *const names[] = {"copyable", "immutable", "sensitive", "key"};
 	JsonbValue	mark;
 
 	for (int i = 0; i < lengthof(names) && json_is_object(said->value); i++)
@@ -373,7 +373,7 @@ handle_marks(const Said *said)
 		SchemaPlace step = {said->place, names[i], strlen(names[i])};
 
 		if (json_find(said->value, names[i], &mark))
-			require(&mark, &step, SCHEMA_TYPE_BOOLEAN);
+			require(&mark, &step, strcmp(names[i], "key") == 0 ? SCHEMA_TYPE_STRING : SCHEMA_TYPE_BOOLEAN);
 	}
 	said->node->marks = schema_marks_said(said->node->keywords);
 }

@@ -25,6 +25,7 @@ typedef struct Schema Schema;
 #define SCHEMA_NONCOPYABLE	0x01	/* "$md.copyable": false */
 #define SCHEMA_IMMUTABLE	0x02	/* "$md.immutable": true */
 #define SCHEMA_SENSITIVE	0x04	/* "$md.sensitive": true */
+#define SCHEMA_KEYED		0x08	/* "$md.key": "name" */
 
 /* One violation; the strings live until the collector returns. */
 typedef struct SchemaViolation
@@ -49,6 +50,21 @@ typedef const Jsonb *(*SchemaDocumentSource) (const char *uri, int length);
 /* A mark that says nothing: its place, #/properties/x, and the keyword that keeps walks away. */
 typedef void (*SchemaUnmetCollector) (void *state, const char *place, const char *keyword);
 
+/* An array of a document, and a member by which its elements are told apart. */
+typedef struct SchemaKey
+{
+	const JsonbContainer *array;
+	const char *name;
+} SchemaKey;
+
+/* All of them that a schema says of a document, by the arrays' addresses, each once. */
+typedef struct SchemaKeys
+{
+	SchemaKey  *list;
+	Size		count;
+	Size		room;
+} SchemaKeys;
+
 extern void schema_set_document_source(SchemaDocumentSource source);
 extern void schema_forget_documents(void);
 
@@ -57,8 +73,13 @@ extern const Schema *schema_check(const Jsonb *schema);
 extern void schema_check_document(const Jsonb *document, const char *uri, int length);
 extern bool schema_validate(const Schema *schema, const JsonbValue *document,
 							SchemaCollector collect, void *state);
+extern bool schema_may_complete(const Schema *schema, const JsonbValue *document,
+								SchemaCollector collect, void *state);
+extern Jsonb *schema_fill(const Schema *schema, Jsonb *document);
 extern void schema_find_unmet(const Schema *schema, SchemaUnmetCollector collect, void *state);
 extern bool schema_marks_vary(const Schema *schema, uint32 wanted);
 extern JsonMark *schema_marks(const Jsonb *schema, const Jsonb *document, uint32 wanted);
+extern SchemaKeys *schema_keys(const Jsonb *schema, const Jsonb *document);
+extern const SchemaKey *schema_next_key(const SchemaKeys *keys, const JsonbContainer *array, const SchemaKey *last);
 
 #endif							/* PROMOTE_SCHEMA_SCHEMA_H */

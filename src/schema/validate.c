@@ -17,28 +17,39 @@ PG_FUNCTION_INFO_V1(promote_jsonb_schema_errors);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_valid);
 PG_FUNCTION_INFO_V1(promote_jsonb_schema_check);
 
-/* Is the document valid, with formats asserted or not?  See schema_validate. */
+/* Does the document satisfy the schema?  What is set in evaluation says how it is judged. */
+static bool
+evaluate(SchemaEvaluation *evaluation, const Schema *schema, const JsonbValue *document)
+{
+	SchemaFrame root = {NULL, document, NULL, 0, false};
+	bool		valid;
+
+	schema_begin_evaluation(evaluation, schema);
+	valid = schema_evaluate(evaluation, schema->root, &root);
+	schema_end_evaluation(evaluation);
+	return valid;
+}
+
+/* Is the document valid, with formats asserted or not?  With collect every violation is handed to it. */
 static bool
 validate(const Schema *schema, const JsonbValue *document, SchemaCollector collect, void *state, bool asserts_formats)
 {
 	SchemaEvaluation evaluation = {.collect = collect, .state = state, .asserts_formats = asserts_formats};
-	SchemaFrame root = {NULL, document, NULL, 0, false};
-	bool		valid;
 
-	schema_begin_evaluation(&evaluation, schema);
-	valid = schema_evaluate(&evaluation, schema->root, &root);
-	schema_end_evaluation(&evaluation);
-	return valid;
+	return evaluate(&evaluation, schema, document);
 }
 
 /*
  * Is the document valid?  With collect every violation is handed to it, in
- * the order of the document's keys; without it the first one decides.
+ * the order of the document's keys, and of an object that is missing also what it would have to
+ * have; without it the first one decides.
  */
 bool
 schema_validate(const Schema *schema, const JsonbValue *document, SchemaCollector collect, void *state)
 {
-	return validate(schema, document, collect, state, false);
+	SchemaEvaluation evaluation = {.collect = collect, .state = state, .goes_within = true};
+
+	return evaluate(&evaluation, schema, document);
 }
 
 /* Add a violation to the result set; a SchemaCollector. */

@@ -202,6 +202,7 @@ static const SchemaKeyword keywords[] = {
 	{"title", D7 | META_DATA, A_STRING, KEYWORD_SHAPE},
 	{"format", D7 | SCHEMA_FORMAT, A_STRING, KEYWORD_FORMAT, IN_STRING(format)},
 	{"$anchor", CORE, A_STRING, KEYWORD_ANCHOR},
+	{"$md.key", ANYWHERE, A_STRING, KEYWORD_MARKS},
 	{"$schema", D7 | CORE, A_STRING, KEYWORD_SHAPE},
 	{"maximum", D7 | VALIDATION, ANY, KEYWORD_NUMBER, IN_NUMBER(maximum)},
 	{"minimum", D7 | VALIDATION, ANY, KEYWORD_NUMBER, IN_NUMBER(minimum)},
@@ -346,6 +347,13 @@ schema_is_annotation(const SchemaNode *node, const JsonbValue *name, const Jsonb
 
 /* ---- marks and types ---- */
 
+/* Does a mark's value say more than its absence?  Of booleans one does, of strings all. */
+static bool
+says(const JsonbValue *said, const JsonbValue *value)
+{
+	return said->type == value->type && (value->type != jbvBool || said->val.boolean == value->val.boolean);
+}
+
 /* The marks that an object of keywords says, flat ("$md.copyable") or nested under "$md", as flags. */
 uint8
 schema_marks_said(const JsonbContainer *object)
@@ -353,12 +361,13 @@ schema_marks_said(const JsonbContainer *object)
 	static const struct
 	{
 		const char *flat;
-		bool		value;		/* that says more than the absence of it */
+		JsonbValue	value;		/* that says more than the absence of it; of strings each does */
 		uint8		flag;
 	}			marks[] = {
-		{"$md.copyable", false, SCHEMA_NONCOPYABLE},
-		{"$md.immutable", true, SCHEMA_IMMUTABLE},
-		{"$md.sensitive", true, SCHEMA_SENSITIVE}
+		{"$md.copyable", {.type = jbvBool,.val.boolean = false}, SCHEMA_NONCOPYABLE},
+		{"$md.immutable", {.type = jbvBool,.val.boolean = true}, SCHEMA_IMMUTABLE},
+		{"$md.sensitive", {.type = jbvBool,.val.boolean = true}, SCHEMA_SENSITIVE},
+		{"$md.key", {.type = jbvString}, SCHEMA_KEYED}
 	};
 	JsonbValue	keywords = {.type = jbvBinary, .val.binary.data = unconstify(JsonbContainer *, object)};
 	JsonbValue	nest;
@@ -368,10 +377,9 @@ schema_marks_said(const JsonbContainer *object)
 
 	for (int i = 0; i < lengthof(marks); i++)
 	{
-		if (json_find(&keywords, marks[i].flat, &said) && said.type == jbvBool && said.val.boolean == marks[i].value)
+		if (json_find(&keywords, marks[i].flat, &said) && says(&said, &marks[i].value))
 			flags |= marks[i].flag;
-		if (is_nested && json_find(&nest, marks[i].flat + strlen("$md."), &said) && said.type == jbvBool &&
-			said.val.boolean == marks[i].value)
+		if (is_nested && json_find(&nest, marks[i].flat + strlen("$md."), &said) && says(&said, &marks[i].value))
 			flags |= marks[i].flag;
 	}
 	return flags;

@@ -17,6 +17,7 @@ typedef struct Copying
 	const InstanceKey *source;
 	const InstanceKey *destination;
 	List	   *declared;		/* by the destination's release */
+	const List *only;			/* names of those to be copied; NIL: all */
 	List	   *from;			/* the source's rows */
 	List	   *to;				/* the destination's */
 	SecretKeys *keys;			/* NULL: not read yet */
@@ -33,7 +34,8 @@ secret_change_word(SecretChange change)
 		[SECRET_REPLACED] = "replaced",
 		[SECRET_SAME] = "same",
 		[SECRET_UNDECLARED] = "undeclared",
-		[SECRET_MISSING] = "missing"
+		[SECRET_MISSING] = "missing",
+		[SECRET_LEFT] = "left"
 	};
 
 	return words[change];
@@ -90,6 +92,8 @@ copy_one(const Sql *sql, Copying *copying, const char *name)
 
 	copy->name = name;
 	copy->change = judge(copying, name);
+	if (copying->only != NIL && !names_hold(copying->only, name))
+		copy->change = copy->change == SECRET_REPLACED ? SECRET_KEPT : SECRET_LEFT;
 	if (copy->change == SECRET_SET || copy->change == SECRET_REPLACED)
 		carry(sql, copying, name);
 	return copy;
@@ -121,17 +125,18 @@ all_names(const Copying *copying)
 /*
  * Copy the source's secrets to the destination, with the revision that the promotion leads to, or
  * (that is 0) only say what copying would do to each.  Returns a list of SecretCopy *, sorted by
- * name.  declared is what the release declares that the destination will run.  The caller holds
- * the locks of both instances.
+ * name.  declared is what the release declares that the destination will run; only has the names
+ * of those to be copied, NIL: all.  The caller holds the locks of both instances.
  */
 List *
 secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
-			int32 revision)
+			const List *only, int32 revision)
 {
 	Copying		copying = {
 		.source = source,
 		.destination = destination,
 		.declared = secret_declarations(declared),
+		.only = only,
 		.from = secret_rows(sql, source, revision == 0),
 		.to = secret_rows(sql, destination, revision == 0),
 		.revision = revision

@@ -20,7 +20,8 @@ typedef enum SecretChange
 	SECRET_REPLACED,			/* the destination had another value */
 	SECRET_SAME,				/* the destination has the same value */
 	SECRET_UNDECLARED,			/* the destination's release does not declare it: not copied */
-	SECRET_MISSING				/* declared, but neither instance has it */
+	SECRET_MISSING,				/* declared, but neither instance has it */
+	SECRET_LEFT					/* not named, and nothing is kept instead */
 } SecretChange;
 
 typedef struct SecretCopy
@@ -37,7 +38,7 @@ secret_is_copied(const SecretCopy *copy)
 }
 
 extern List *secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination,
-						 const Jsonb *declared, int32 revision);
+						 const Jsonb *declared, const List *only, int32 revision);
 extern const char *secret_change_word(SecretChange change);
 
 #endif							/* PROMOTE_SECRET_SECRET_H */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What promote.compose_params has to return: an oracle in another language.
 
-Written from JSON Schema draft-07, RFC 7396 and this project's own pages (doc/reference/promotion.md, doc/reference/schema.md), not from its
+Written from JSON Schema draft-07, RFC 7396, RFC 6902 and this project's own pages (doc/reference/promotion.md, doc/reference/schema.md), not from its
 C. Python's standard library is all it needs.
 
   compose.py random SEED COUNT     that many random schemas with documents
@@ -13,7 +13,8 @@ Prints a line of JSON for each schema:
   schema
   documents    an array of: document, valid, filtered (without what is not copyable), stored (a validity that
                somebody else found, where there is one)
-  cases        an array of: source, destination (positions in documents), overrides, expected
+  cases        an array of: source, destination (positions in documents), overrides, expected ("refused" where a
+               JSON Patch does not fit)
 """
 
 import copy
@@ -319,16 +320,183 @@ def merge_patch(target, patch):
     return result
 
 
+# ---- JSON Patch: RFC 6902 and 6901 ----
+
+
+class Misfit(Exception):
+    """An operation that does not fit the document."""
+
+
+def tokens(pointer):
+    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+
+
+def element(token, count):
+    """The ordinal that a token has in an array of so many elements."""
+    if token == "-":
+        return count
+    if not re.fullmatch("0|[1-9][0-9]*", token):
+        raise Misfit(token)
+    return int(token)
+
+
+def child(value, token):
+    if isinstance(value, dict) and token in value:
+        return value[token]
+    if isinstance(value, list) and element(token, len(value)) < len(value):
+        return value[element(token, len(value))]
+    raise Misfit(token)
+
+
+def find(value, path):
+    for token in path:
+        value = child(value, token)
+    return value
+
+
+def has(value, path):
+    try:
+        find(value, path)
+        return True
+    except Misfit:
+        return False
+
+
+def changed(value, path, change):
+    """The value with what the function makes of the container at the end of the path and the last token."""
+    if len(path) == 1:
+        return change(value, path[0])
+    below = changed(child(value, path[0]), path[1:], change)
+    if isinstance(value, dict):
+        return {**value, path[0]: below}
+    number = element(path[0], len(value))
+    return value[:number] + [below] + value[number + 1:]
+
+
+def added(value, path, new):
+    def change(container, token):
+        if isinstance(container, dict):
+            return {**container, token: new}
+        if not isinstance(container, list) or element(token, len(container)) > len(container):
+            raise Misfit(token)
+        number = element(token, len(container))
+        return container[:number] + [new] + container[number:]
+
+    return changed(value, path, change) if path else new
+
+
+def removed(value, path):
+    def change(container, token):
+        child(container, token)
+        if isinstance(container, dict):
+            return {key: member for key, member in container.items() if key != token}
+        number = element(token, len(container))
+        return container[:number] + container[number + 1:]
+
+    if not path:
+        raise Misfit("the root")
+    return changed(value, path, change)
+
+
+def replaced(value, path, new):
+    find(value, path)
+
+    def change(container, token):
+        if isinstance(container, dict):
+            return {**container, token: new}
+        number = element(token, len(container))
+        return container[:number] + [new] + container[number + 1:]
+
+    return changed(value, path, change) if path else new
+
+
+def json_patch(document, operations):
+    for operation in operations:
+        path, kind = tokens(operation["path"]), operation["op"]
+        if kind == "test":
+            if not equal(find(document, path), operation["value"]):
+                raise Misfit("test")
+        elif kind == "add":
+            document = added(document, path, operation["value"])
+        elif kind == "remove":
+            document = removed(document, path)
+        elif kind == "replace":
+            document = replaced(document, path, operation["value"])
+        elif kind == "copy":
+            document = added(document, path, find(document, tokens(operation["from"])))
+        elif operation["from"] != operation["path"]:
+            value = find(document, tokens(operation["from"]))
+            if path[:len(tokens(operation["from"]))] == tokens(operation["from"]):
+                raise Misfit("into itself")
+            document = added(removed(document, tokens(operation["from"])), path, value)
+        else:
+            find(document, path)
+    if not isinstance(document, dict):
+        raise Misfit("no object")
+    return document
+
+
+def named(operations):
+    """The places that operations set; where elements come and go, the array."""
+    def place(path, moves):
+        return path[:-1] if moves and path and re.fullmatch("-|0|[1-9][0-9]*", path[-1]) else path
+
+    for operation in operations:
+        if operation["op"] != "test":
+            yield place(tokens(operation["path"]), operation["op"] != "replace")
+        if operation["op"] == "move":
+            yield place(tokens(operation["from"]), True)
+
+
+def taken(document, other, path):
+    """The document with one place as the other has it."""
+    if has(other, path):
+        return put(document, other, path)
+    if not path or not has(document, path):
+        return document
+    above = find(document, path[:-1])
+    if isinstance(above, list) and element(path[-1], len(above)) < len(above) - 1 and has(other, path[:-1]):
+        return put(document, other, path[:-1])
+    return removed(document, path)
+
+
+def put(document, other, path):
+    if not path:
+        return copy.deepcopy(other)
+    if isinstance(other, dict):
+        own = document if isinstance(document, dict) else {}
+        return {**own, path[0]: put(own.get(path[0]), other[path[0]], path[1:])}
+    number = element(path[0], len(other))
+    if not isinstance(document, list) or number > len(document):
+        return copy.deepcopy(other)
+    below = document[number] if number < len(document) else None
+    return document[:number] + [put(below, other[number], path[1:])] + document[number + 1:]
+
+
 def compose(schema, source, destination, overrides):
     own_marks = schema.marks(destination)
 
     def owned(document):
         return overlay(document, destination, (), schema.marks(document) | own_marks)
 
-    result = merge_patch(owned(source), overrides)
+    def again_on(document, result):
+        """The overrides' last word on what was made of their result."""
+        if isinstance(overrides, dict):
+            return merge_patch(document, overrides)
+        for place in named(overrides):
+            document = taken(document, result, place)
+        return document
+
+    if isinstance(overrides, dict):
+        result = merge_patch(owned(source), overrides)
+    else:
+        try:
+            result = json_patch(owned(source), overrides)
+        except Misfit:
+            return "refused"
     # What came out may be in a branch that neither document was in.
     for _ in range(100):
-        again = merge_patch(owned(result), overrides)
+        again = again_on(owned(result), result)
         if equal(again, result):
             break
         result = again
@@ -393,6 +561,41 @@ class Random(random.Random):
             else:
                 patch[key] = None if self.chance(0.3) else self.document(2)
         return patch
+
+    def pointer(self, document):
+        """A place of the document, mostly, or one beside it."""
+        path, value = "", document
+        while not path or self.chance(0.6):
+            if isinstance(value, dict):
+                key = self.choice(sorted(value)) if value and self.chance(0.8) else self.choice(KEYS)
+                path, value = path + "/" + key, value.get(key)
+            elif isinstance(value, list):
+                number = self.randint(0, len(value))
+                path += "/" + ("-" if number == len(value) and self.chance(0.5) else str(number))
+                value = value[number] if number < len(value) else None
+            else:
+                break
+        return path
+
+    def patch(self, document):
+        """A JSON Patch of which most operations fit the document."""
+        operations, now = [], document
+        for _ in range(self.randint(1, 4)):
+            kind, path = self.choice(["add", "add", "remove", "replace", "replace", "move", "copy", "test"]), self.pointer(now)
+            operation = {"op": kind, "path": path}
+            if kind in ("move", "copy"):
+                operation["from"] = self.pointer(now)
+            if kind in ("add", "replace"):
+                operation["value"] = self.document(2)
+            if kind == "test":
+                operation["value"] = find(now, tokens(path)) if has(now, tokens(path)) else 0
+            try:
+                now = json_patch(now, [operation])
+            except Misfit:
+                if self.chance(0.9):
+                    continue
+            operations.append(operation)
+        return operations
 
     def condition(self):
         """A schema that some documents match and others do not."""
@@ -502,7 +705,8 @@ def random_groups(seed, count):
                                (source.varied(first), source.varied(first), source.params())]
         evaluator = Schema(schema)
         print_group(f"random {seed}:{made}", schema, [judged(evaluator, one) for one in documents],
-                    [{}, source.overrides(first), source.overrides(documents[-1])])
+                    [{}, source.overrides(first), source.overrides(documents[-1]), source.patch(first),
+                     source.patch(documents[1]), source.patch(documents[-1])])
         made += 1
 
 
@@ -542,7 +746,7 @@ def marked_schema(schema, source):
 
 
 def bundle_overrides(schema, documents, source):
-    """No override, one that removes and adds, one that changes values deep down."""
+    """No override, one that removes and adds, one that changes values deep down, a JSON Patch."""
     keys = sorted({key for one in documents for key in one}) or ["a"]
     yield {}
     yield {source.choice(keys): None, "added": {"deep": [1, None], "gone": None}}
@@ -550,6 +754,7 @@ def bundle_overrides(schema, documents, source):
     values = [one[key] for one in documents if isinstance(one.get(key), dict)]
     inner = sorted({name for value in values for name in value})
     yield {key: {source.choice(inner): "overridden"}} if inner else {key: Decimal("1.50")}
+    yield source.patch(source.choice(documents)) if documents else []
 
 
 def refers_elsewhere(schema):

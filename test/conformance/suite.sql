@@ -72,3 +72,43 @@ CREATE FUNCTION suite.run() RETURNS void LANGUAGE sql AS $$
 		LATERAL (SELECT position(suite.stand_in() IN concat(c.value->'schema', t.value->'data')) = 0) AS h (holdable)
 	ORDER BY f.dialect, f.kind, f.name, c.ordinality, t.ordinality
 $$;
+
+-- A document without one of its members, in each way, and as it is.
+CREATE FUNCTION suite.parts(document jsonb) RETURNS SETOF jsonb LANGUAGE sql IMMUTABLE AS $$
+	WITH RECURSIVE member (path, value) AS (
+		SELECT '{}'::text[], document
+		UNION ALL
+		SELECT m.path || c.key, c.value
+		FROM member AS m, LATERAL (SELECT e.key, e.value
+			FROM jsonb_each(CASE jsonb_typeof(m.value) WHEN 'object' THEN m.value ELSE '{}' END) AS e
+			UNION ALL SELECT (n - 1)::text, m.value->(n - 1)
+				FROM generate_series(1, CASE jsonb_typeof(m.value) WHEN 'array'
+				THEN jsonb_array_length(m.value) ELSE 0 END) AS n) AS c (key, value))
+	SELECT DISTINCT CASE WHEN path = '{}' THEN document ELSE document #- path END FROM member
+	WHERE path = '{}' OR jsonb_typeof(document #> path[:cardinality(path) - 1]) = 'object'
+$$;
+
+-- The valid documents of which a part cannot be a preset of the schema, though it can be completed: none.
+CREATE FUNCTION suite.refused_parts() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	valid record;
+BEGIN
+	INSERT INTO promote.bundle VALUES ('suite');
+	FOR valid IN
+		SELECT concat(f.dialect, ' ', f.name, ': ', c->>'description', ': ', t->>'description') AS name,
+			suite.with_dialect(c->'schema', f.dialect) AS schema, t->'data' AS document
+		FROM suite.file AS f, jsonb_array_elements(suite.parsed(f.body)) AS c, jsonb_array_elements(c->'tests') AS t
+		WHERE f.kind = 'mandatory' AND (t->>'valid')::boolean AND jsonb_typeof(t->'data') = 'object'
+			AND position(suite.stand_in() IN concat(c->'schema', t->'data')) = 0
+			AND suite.outcome(t->'data', suite.with_dialect(c->'schema', f.dialect), false) = 'true'
+	LOOP
+		BEGIN
+			INSERT INTO promote.bundle_release (bundle, version, params_schema, presets)
+			SELECT 'suite', '1.0.0', valid.schema, jsonb_object_agg('p' || n, part)
+			FROM suite.parts(valid.document) WITH ORDINALITY AS p (part, n);
+			DELETE FROM promote.bundle_release WHERE bundle = 'suite';
+		EXCEPTION WHEN OTHERS THEN
+			RETURN NEXT concat(valid.name, ': ', SQLSTATE, ' ', SQLERRM);
+		END;
+	END LOOP;
+END $$;

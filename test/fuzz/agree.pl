@@ -421,8 +421,12 @@ sub act_promote {
 		. join(', ', map { $what{$_} ? 'true' : 'false' } qw(secrets references));
 	# environments of a project may be called as one likes, and paths are for whoever asks for them
 	my @may = sensitive(reverse $what{references} ? @pair : $pair[1]);
-	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments, reprovision => true)", @may);
-	my $unseen = $refused;
+	my @rows = verb("SELECT * FROM promote.preview_promotion($arguments, reprovision => true)");
+	# what may be replaced is refused to others only
+	my @violations = grep { text($_, 'kind') eq 'violation' && text($_, 'problem') !~ /^what runs has another/ } @rows;
+	@rows = grep { text($_, 'kind') ne 'violation' } @rows;
+	my $unseen = !@violations ? '' : (grep { text($_, 'problem') !~ /value is sensitive in the params/ } @violations)
+		? 'violations' : 'PM722';
 	hold_preview($proposal, $overrides, @rows) if !$unseen && (@rows || !$proposal->{changed});
 	my ($row) = verb("SELECT * FROM promote.promote_instance($arguments, plan => @{[$plan ? 'true' : 'false']}, "
 		. 'allow_replace => true, reprovision => true)', @may);

@@ -125,6 +125,28 @@ sub moves {
 		pick(@places) } 1 .. 1 + rand 3;
 }
 
+# A JSON Patch that copies, moves, shifts and tests what is there, and turns branches; most operations fit often.
+sub json_patch {
+	my ($placeholders) = @_;
+	my @places = qw(/a /b /c /d /x1 /o /l /l/0 /l/1 /o/a /o/b /o/mode /mode /kind);
+	my @operations = map {
+		my $kind = pick(qw(add add replace remove copy copy move test));
+		my @members = (qq("op":"$kind"), sprintf '"path":"%s"',
+			pick(@places, $kind =~ /add|copy|move/ ? ('/new', '/l/-') : ()));
+		push @members, sprintf '"from":"%s"', pick(@places) if $kind =~ /copy|move/;
+		push @members, '"value":' . pick('"m1"', '"k2"', 'null', leaf($placeholders), value(1, $placeholders))
+			if $kind =~ /add|replace|test/;
+		'{' . join(',', @members) . '}';
+	} 1 .. 1 + rand 3;
+	return '[' . join(',', @operations) . ']';
+}
+
+# Overrides of either kind.
+sub overrides {
+	my ($placeholders) = @_;
+	return chance(0.5) ? json_patch($placeholders) : patch($placeholders);
+}
+
 # ---- schemas ----
 
 my $mark = '"$md.sensitive":true';
@@ -192,7 +214,7 @@ sub configure {
 	my ($environment) = @_;
 	return owner('configure', sprintf 'SELECT FROM promote.configure_instance(%s, %s::jsonb, %s, plan => %s)',
 		instance($environment),
-		quote(chance(0.5) ? params() : patch(['"{{P1}}"', '"w {{P2}}"'])), chance(0.3) ? "'latest'" : 'NULL',
+		quote(chance(0.5) ? params() : overrides(['"{{P1}}"', '"w {{P2}}"'])), chance(0.3) ? "'latest'" : 'NULL',
 			chance(0.7) ? 'true' : 'false');
 }
 
@@ -202,13 +224,13 @@ sub preview {
 	my $own = chance(0.2) ? ['"{{HIDDEN}}"', '"x{{P1}}"', '"\\\\{{HIDDEN}}"'] : [];
 	return as(@$own ? 'fuzz_viewer' : pick('fuzz_viewer', 'fuzz_promoter'), 'preview',
 		sprintf 'SELECT * FROM promote.preview_promotion(%s, %s, %s)',
-		instance('staging'), instance('production'), quote(patch($own)));
+		instance('staging'), instance('production'), quote(overrides($own)));
 }
 
 sub promotion {
 	my $options = pick('', ', plan => false', ", idempotency_key => '" . word() . "'", ', allow_replace => true');
 	my $op = as('fuzz_promoter', 'promote', sprintf 'SELECT * FROM promote.promote_instance(%s, %s, %s%s)',
-		instance('staging'), instance('production'), quote(patch([])), $options);
+		instance('staging'), instance('production'), quote(overrides([])), $options);
 	return $op . note();
 }
 

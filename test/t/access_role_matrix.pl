@@ -204,13 +204,13 @@ sub forbidden {
 # What each function takes: actions where its arguments point to, "action everywhere", "rows" where row-level security
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
-	(map { $_ => 'view' } qw(preview_promotion blockers plan_text config_as_of rehearse_rollback compare_deployments
-		compare_instances
+	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
+		compare_deployments compare_instances blame leaf_history
 		next_environments upstream_environments next_possible)),
 	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
-	(map { $_ => 'promote' } qw(promote_instance promote_to_next rollback_instance open_request preview_request
+	(map { $_ => 'promote' } qw(promote_instance promote_to_next apply_revision rollback_instance open_request preview_request
 		pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
 	(map { $_ => 'deploy' } qw(deploy_instance propose_deployment abort_deployment)),
@@ -232,7 +232,7 @@ my %takes = (
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
 my @open = qw(may current_actor current_database_role compose_params window_occurrences jsonb_schema_errors
-	jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
+	merge_params merge_conflicts jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
   jsonb_filter_annotated jsonb_keep_annotated jsonb_filter_copyable jsonb_keep_copyable);
 
 # These take any of several places: the worst refusal is an empty result.
@@ -247,7 +247,7 @@ my %argument = (
 	check_name => q{'smoke'}, worker => q{'w'}, name => q{'token'}, field => q{'network'}, reference => q{'net-1'},
 		strategy => q{'one_by_one'}, rollback_mode => q{'none'},
 	actions => q{'{PLAN}'}, selector => q{'{}'}, lease => q{'5 min'}, delay => q{'0'}, path => q{'.size'},
-		observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL',
+		observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL', preset => 'NULL',
 	idempotency_key => q{'k'}, record => 'true', copy_secrets => 'false', execution_window => 'NULL', checks => q{'{}'},
 		to_revision => 'NULL', at => 'now()', deployment => '1',
 	plan => undef, revision => 'NULL', expires_after => 'NULL', soak => q{'0'}, batch => '1', source => q{'scan'},
@@ -264,10 +264,11 @@ sub arguments {
 	my %placed = (project => "'$project'", destination_environment => "'$to'", request => $hidden ? 1 : 2,
 		before => q{now()}, environment => $function->{name} =~ /environments/ ? "'$project-$to'" : "'$to'",
 			subject => "'$project-$to-db'",
-		(map { $_ => "'$project-$to-db'" } qw(instance dst b)), (map { $_ => "'$project-staging-db'" } qw(src a)));
+		(map { $_ => "'$project-$to-db'" } qw(instance to_instance dst b)), (map { $_ => "'$project-staging-db'" } qw(src a)));
 	# what is promoted on comes from where it is seen, and leads to production
-	$placed{instance} = "'$project-staging-db'" if $function->{name} eq 'promote_to_next';
-	my %own = (rehearse_rollback => { record => 'false' }, grant_action => { action => q{'view'} },
+	$placed{instance} = "'$project-staging-db'" if $function->{name} =~ /^(?:promote_to_next|apply_revision)$/;
+	my %own = (rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },
+		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',
 			without => q{VARIADIC '{}'} },

@@ -38,12 +38,15 @@ sub compare {
 		UNION ALL SELECT 'filtered', count(*) FROM oracle.document WHERE filtered <> document
 		UNION ALL SELECT 'compositions', count(*) FROM oracle.composition
 		UNION ALL SELECT 'mixed', count(*) FROM oracle.composition
-			WHERE expected NOT IN (source, destination) AND overrides = '{}'});
-	note(sprintf 'result: %s: %d compositions (%d mix both documents), %d documents (%d valid, %d with something '
-		. 'not copyable)',
-		$what, @number{qw(compositions mixed documents valid filtered)});
+			WHERE expected NOT IN (source, destination) AND overrides = '{}'
+		UNION ALL SELECT 'patched', count(*) FROM oracle.composition
+			WHERE jsonb_typeof(overrides) = 'array' AND expected <> '"refused"'});
+	note(sprintf 'result: %s: %d compositions (%d mix both documents, %d by a JSON Patch), %d documents (%d valid, '
+		. '%d with something not copyable)',
+		$what, @number{qw(compositions mixed patched documents valid filtered)});
 	# Where nothing is mixed, nothing is tested.
 	cmp_ok($number{mixed}, '>', 100, "$what: the documents are worth it");
+	cmp_ok($number{patched}, '>', 100, "$what: most JSON Patches fit");
 
 	my @differences = split /\n/, $node->query('oracle', 'SELECT to_jsonb(d) FROM oracle.difference AS d');
 	is(scalar(@differences), 0, "$what: the server agrees with the oracle in all of them");
@@ -57,7 +60,7 @@ sub compare {
 compare("random schemas, seed $seed", 'random', $seed, $count);
 
 SKIP: {
-	skip 'no data: set PROMOTE_DATA', 3 if !-d $bundles;
+	skip 'no data: set PROMOTE_DATA', 4 if !-d $bundles;
 	compare('presets of bundles', 'bundles', $bundles);
 }
 

@@ -31,6 +31,7 @@ sub refusal {
 	return $rc == 0 ? 'accepted' : $err =~ /ERROR:\s+(\w{5})/ ? $1 : $err;
 }
 
+my @refused;
 for my $bundle (@bundles) {
 	my ($name) = $bundle =~ m{([^/]+)$};
 	my $component = $name =~ tr/-/_/r;
@@ -64,6 +65,26 @@ for my $bundle (@bundles) {
 				. literal($schema) . ')'),
 				$preset->{$flag} ? 't' : 'f', "$name, $preset->{preset}: $flag");
 		}
+	}
+
+	# As the release's own: refused is one whose values no completion mends, and none that its defaults make valid.
+	for my $number (0 .. $#$presets) {
+		my $preset = $presets->[$number];
+		my $published = refusal("INSERT INTO promote.bundle_release (bundle, version, params_schema, presets) VALUES"
+			. " ('$name', '2.$number.0', " . literal($schema) . ', '
+			. literal({ $preset->{preset} => $preset->{params} }) . ')');
+		push @refused, "$name $preset->{preset}: $published" if $published ne 'accepted';
+		next if !$preset->{valid_with_defaults};
+		is($published, 'accepted', "$name, $preset->{preset}: is a preset");
+		my $environment = "preset-$number";
+		is($node->query('bundles', "INSERT INTO promote.environment (project, environment)
+			VALUES ('p', '$environment') ON CONFLICT DO NOTHING;
+			INSERT INTO promote.instance (project, environment, component) VALUES ('p', '$environment', '$component');
+			SELECT count(*) FROM promote.configure_instance('p-$environment-$component', '{}', '2.$number.0',
+				preset => " . quoted($preset->{preset}) . ", fill_defaults => true);
+			SELECT params = " . literal($preset->{params_with_defaults})
+				. " FROM promote.config_as_of('p-$environment-$component')"), "1\nt",
+			'... that an instance begins with');
 	}
 
 	# Every ordered pair of those that are valid with their defaults.
@@ -106,6 +127,8 @@ for my $bundle (@bundles) {
 	is("@kept_wrong", '', "$name: with $marked not copyable the destination keeps its own") if @$presets;
 	is("@wrong", '', "$name: $pairs pairs of presets are promoted as they are") if $pairs;
 }
+is("@refused", (grep { /gcp-cloud-sql-postgres$/ } @bundles) ? 'gcp-cloud-sql-postgres Staging: PM103' : '',
+	'the one preset that its schema refuses is refused');
 is($node->query('bundles', 'SELECT count(*) FROM promote.verify_audit()'), '0', 'the record of it all is whole');
 
 done_testing();

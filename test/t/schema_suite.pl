@@ -86,4 +86,9 @@ for my $dialect ($suite->dialects) {
 	}
 }
 
+# ---- presets ----
+
+is($node->query('suite', 'SET client_min_messages = error; SELECT suite.refused_parts()'), '',
+	'whatever is left of a valid document may be a preset, for it can be completed');
+
 done_testing();

@@ -49,7 +49,7 @@ my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan 
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference
 		verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(compare drift gate health history matrix override policy release report
+	(map { ("reference/$_" => $deployed) } qw(apply blame compare drift gate health history matrix override policy release report
 		request rollback
 		status window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop
@@ -65,10 +65,13 @@ my %setup = (
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing)
 		FROM promote.claim_deployment('worker') AS c},
 	'reference/secret' => "$configured; $key",
+	'reference/promotion' => "$registry; CREATE ROLE release_bot; "
+		. "SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
+		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
 	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
 		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')" }
 		'reference/grants', 'reference/access'),
-	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(promotion compose revision)));
+	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(compose revision)));
 
 my %shown;    # the functions that an example with its result calls
 
@@ -191,7 +194,8 @@ is("@lost", '', 'every page that something is set up for is there');
 
 my @functions = split /\n/, $node->query('page', q{SELECT DISTINCT proname FROM pg_proc
 	WHERE pronamespace = 'promote'::regnamespace AND proname !~ '_(?:transition|final)$'
-		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'check_params')) ORDER BY 1});
+		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'merge_params', 'merge_conflicts',
+			'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');
 ok($shown{$_}, "$_ has an example with its result") for @functions;
 

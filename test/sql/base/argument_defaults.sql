@@ -63,6 +63,8 @@ INSERT INTO sample VALUES
     (NULL, 'plan', $$'{"format_version": "1.2", "resource_changes": []}'$$),
     ('promote_to_next', 'instance', $$'ecomm-staging-db'$$), ('set_remote_reference', 'instance',
         $$'ecomm-staging-cache'$$),
+    ('apply_revision', 'instance', $$'ecomm-staging-db'$$), ('apply_revision', 'revision', '2'),
+    ('apply_revision', 'to_instance', $$'ecomm-staging-db'$$),
     ('remove_remote_reference', 'instance', $$'ecomm-staging-cache'$$), ('open_request', 'project', $$'shop'$$);
 INSERT INTO sample SELECT f, v.*
     FROM unnest('{heartbeat_deployment,complete_deployment,release_deployment,abort_deployment}'::text[]) AS f,

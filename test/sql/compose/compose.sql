@@ -76,6 +76,24 @@ SELECT is(promote.compose_params(source::jsonb, own::jsonb, schema::jsonb, overr
         '{"l":[{"n":9,"x":1},{"x":2}]}'),
     ('half an element is no element', '{"l":[{"x":1}]}', '{"l":[{"n":8},{"n":9}]}',
         '{"properties":{"l":{"items":{"properties":{"n":{"$md.copyable":false}}}}}}', '{}', '{"l":[{"n":8,"x":1}]}'),
+    ('elements by their key', '{"l":[{"k":1,"n":1},{"k":2,"n":2},{"k":3,"n":3}]}',
+        '{"l":[{"k":4,"n":9},{"k":3,"n":8},{"k":1,"n":7},{"k":2}]}',
+        '{"properties":{"l":{"$md.key":"k","items":{"properties":{"n":{"$md.copyable":false}}}}}}', '{}',
+        '{"l":[{"k":1,"n":7},{"k":2},{"k":3,"n":8}]}'),
+    ('elements by position where a key is missing', '{"l":[{"k":1},{"x":1}]}', '{"l":[{"k":2,"n":8},{"k":1,"n":7}]}',
+        '{"properties":{"l":{"$md.key":"k","items":{"properties":{"n":{"$md.copyable":false}}}}}}', '{}',
+        '{"l":[{"k":1,"n":8},{"x":1,"n":7}]}'),
+    ('elements by position where a key is there twice', '{"l":[{"k":1},{"k":2}]}',
+        '{"l":[{"k":2,"n":8},{"k":2,"n":7}]}',
+        '{"properties":{"l":{"$md.key":"k","items":{"properties":{"n":{"$md.copyable":false}}}}}}', '{}',
+        '{"l":[{"k":1,"n":8},{"k":2,"n":7}]}'),
+    ('elements by position where there are two keys', '{"l":[{"k":1,"j":1},{"k":2,"j":2}]}',
+        '{"l":[{"k":2,"j":2,"n":8},{"k":1,"j":1}]}',
+        '{"properties":{"l":{"$md.key":"k","$md":{"key":"j"},"items":{"properties":{"n":{"$md.copyable":false}}}}}}',
+        '{}', '{"l":[{"k":1,"j":1,"n":8},{"k":2,"j":2}]}'),
+    ('a whole element with a key: the array stays whole', '{"l":[{"k":1},{"k":2}]}', '{"l":[{"k":2},{"k":1,"own":1}]}',
+        '{"properties":{"l":{"$md.key":"k","items":{"if":{"required":["own"]},"then":{"$md.copyable":false}}}}}', '{}',
+        '{"l":[{"k":2},{"k":1,"own":1}]}'),
     ('whole elements stay', '{"l":[1]}', '{"l":[7,8]}', '{"properties":{"l":{"items":{"$md.copyable":false}}}}', '{}',
         '{"l":[7,8]}'),
     ('whole elements of an array the source lacks', '{}', '{"l":[7,8]}',
@@ -106,6 +124,22 @@ SELECT is(promote.compose_params(source::jsonb, own::jsonb, schema::jsonb, overr
         '{"properties":{"o":{"properties":{"n":{"$md.copyable":false}}}}}', '{}', '{"o":5}'),
     ('overrides have the last word', '{"a":1,"n":"s"}', '{"n":"d"}', '{"properties":{"n":{"$md.copyable":false}}}',
         '{"n":"o","b":{"c":null},"a":null}', '{"n":"o","b":{}}'),
+    ('a JSON Patch has the last word', '{"a":1,"n":"s"}', '{"n":"d"}', '{"properties":{"n":{"$md.copyable":false}}}',
+        '[{"op":"replace","path":"/n","value":"o"},{"op":"add","path":"/b","value":null},{"op":"remove","path":"/a"}]',
+        '{"n":"o","b":null}'),
+    ('a JSON Patch is applied once, whatever branch it leads to', '{"mode":"shared","l":[1]}',
+        '{"mode":"own","l":[],"host":"D"}',
+        '{"if":{"properties":{"mode":{"const":"own"}}},"then":{"properties":{"host":{"$md.copyable":false}}}}',
+        '[{"op":"replace","path":"/mode","value":"own"},{"op":"add","path":"/l/0","value":0}]',
+        '{"mode":"own","l":[0,1],"host":"D"}'),
+    ('an element of an array that is the destination''s is set in that', '{"l":[{"n":1},{"n":2}]}',
+        '{"l":[{"n":3},{"n":4}]}', '{"properties":{"l":{"$md.copyable":false}}}',
+        '[{"op":"test","path":"/l/1/n","value":4},{"op":"replace","path":"/l/1/n","value":5}]',
+        '{"l":[{"n":3},{"n":5}]}'),
+    ('a place that an operation names as a whole is as it says', '{}', '{"o":{"n":"d"}}',
+        '{"properties":{"o":{"properties":{"n":{"$md.copyable":false}}}}}',
+        '[{"op":"add","path":"/o","value":{"x":1}}]', '{"o":{"x":1}}'),
+    ('a JSON Patch of no operation', '{"a":1}', '{"b":2}', '{}', '[]', '{"a":1}'),
     ('null is a value of the source', '{"a":null}', '{"a":1}', '{}', '{}', '{"a":null}'),
     ('the root is the destination''s', '{"a":1}', '{"b":1}', '{"$md.copyable":false}', '{}', '{"b":1}')) AS v(what,
         source, own, schema, overrides, result);
@@ -113,6 +147,10 @@ SELECT is(promote.compose_params('{"a":1}', '{"b":2}', '{}'), '{"a":1}', 'overri
 SELECT throws_ok(format('SELECT promote.compose_params(%L, %L, %L, %L)', s, d, '{}', o), 'PM101', NULL,
     'no object: ' || s || d || o)
   FROM (VALUES ('[]', '{}', '{}'), ('{}', '1', '{}'), ('{}', '{}', 'null')) AS v(s, d, o);
+SELECT throws_ok(format('SELECT promote.compose_params(%L, %L, %L, %L)', '{"a": 1}', '{}', '{}', o), state, NULL,
+    'a patch that does not fit: ' || o)
+  FROM (VALUES ('[{"op": "test", "path": "/a", "value": 2}]', 'PM108'), ('[{"op": "remove", "path": "a"}]', 'PM108'),
+      ('[{"op": "replace", "path": "", "value": 1}]', 'PM101')) AS v(o, state);
 SELECT throws_ok($$SELECT promote.compose_params('{}', '{}', '{"type":"florp"}')$$, 'PM106', NULL, 'no schema');
 
 -- Filtering twice is filtering once; composing with oneself changes nothing.

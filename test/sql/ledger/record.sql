@@ -168,7 +168,7 @@ SELECT throws_ok(s, 'PM303', NULL, s) FROM unnest(ARRAY[
 -- What proves that a verb records is a test of the verb's own, which names its event; here every verb has one.
 CREATE TEMP TABLE verb (name text, event text) ON COMMIT DROP;
 INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_to_next', 'revision.created'),
-    ('configure_instance', 'revision.created'),
+    ('configure_instance', 'revision.created'), ('apply_revision', 'revision.created'),
     ('rollback_instance', 'revision.created'), ('adopt_drift', 'drift.adopted'), ('dismiss_drift', 'drift.dismissed'),
         ('report_observed', 'drift.reported'), ('report_observed_digest', 'drift.reported'),
     ('plan_instance', 'deployment.created'), ('deploy_instance', 'deployment.created'),

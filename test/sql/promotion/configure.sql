@@ -37,7 +37,9 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-cache')$$, 'a
 SELECT pg_temp.refuses(format('SELECT promote.configure_instance(%L, %s, %s, expected_revision => %s)', i, p, c, r),
     state, detail, what)
   FROM (VALUES
-    ('ecomm-prod-uswest-db', '''[1]''', 'NULL', 'NULL', 'PM101', 'It is of type array', 'a patch that is no object'),
+    ('ecomm-prod-uswest-db', '''[1]''', 'NULL', 'NULL', 'PM108', 'Operation 0: it is not an object',
+        'an array that is no JSON Patch'),
+    ('ecomm-prod-uswest-db', '''1''', 'NULL', 'NULL', 'PM101', 'It is of type number', 'a patch that is a number'),
     ('ecomm-prod-uswest-db', '(repeat(''{"a":'', 1001) || 1 || repeat(''}'', 1001))::jsonb', 'NULL', 'NULL', 'PM102',
         'It has more than 1000 levels', 'a patch that is too deep'),
     ('ecomm-prod-uswest-db', 'jsonb_build_object(''a'', repeat(''x'', 17000000))', 'NULL', 'NULL', 'PM102',

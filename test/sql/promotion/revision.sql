@@ -51,7 +51,7 @@ SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '''production''', '''n
 SELECT throws_ok(pg_temp.insert_revision(c, v), CASE c WHEN 'overrides' THEN 'PM101' ELSE 'PM404' END, NULL,
     c || ' = ' || v)
   FROM (VALUES ('origin', $$'luck'$$), ('origin', $$'promotion'$$), ('release_channel', $$'nightly'$$),
-      ('source_environment', $$'staging'$$), ('overrides', $$'[]'$$)) AS v(c, v);
+      ('source_environment', $$'staging'$$), ('overrides', $$'1'$$)) AS v(c, v);
 SELECT throws_ok(replace(pg_temp.insert_revision('', ''), '~1', 'soon'), 'PM201', NULL, 'no constraint');
 -- What is left out has a default; what is said to be NULL has none, and is looked up nowhere.
 SELECT throws_ok(format('INSERT INTO promote.revision (project, environment, component, digest, version_constraint, '

@@ -121,6 +121,10 @@ SELECT is(pg_temp.lines($$SELECT new_revision FROM promote.promote_to_next('ecom
     idempotency_key => 'k')$$), '(3)', 'the call that was made before');
 SELECT is(pg_temp.lines($$SELECT new_revision FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db',
     plan => false, idempotency_key => 'k')$$), '(3)', '... by either name');
+SELECT pg_temp.refuses(format('SELECT promote.promote_to_next(%L, %s)', 'ecomm-staging-db', more), state, detail, more)
+  FROM (VALUES ($$"only" => ARRAY['.gone', '.lost']$$, 'PM405', E'^\.gone: neither side has it\n\.lost: neither'),
+      ('source_revision => 99', 'PM002', 'source_revision'), ('expected_source_revision => 99', 'PM401', 'would be'),
+      ($$source_state => 'running'$$, 'PM508', 'not provisioned')) AS v(more, state, detail);
 SELECT pg_temp.refuses($$SELECT promote.promote_to_next('ecomm-staging-db', '{"size": "small"}',
     expected_revision => 9)$$, 'PM401', 'revision is 3', 'an expectation that does not hold');
 SELECT lives_ok($$SELECT promote.promote_to_next('ecomm-staging-db', '{"subnet": "other"}', allow_replace => true)$$,

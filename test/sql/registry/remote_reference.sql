@@ -308,9 +308,14 @@ SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 
     'copying is refused, all of them named');
 SELECT is(pg_temp.lines($$SELECT path, change, old_value, new_value, immutable
     FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
-    WHERE path ~ 'reference'$$),
+    WHERE path ~ 'reference' AND kind <> 'violation'$$),
     E'("reference dns",change,"""own""","""sdns""",t)\n("reference network",change,"""vpc-4""","""vpc-3""",t)',
         'the preview marks them');
+SELECT is(pg_temp.lines($$SELECT path, problem
+    FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache', copy_remote_references => true)
+    WHERE kind = 'violation' ORDER BY path$$),
+    E'("reference dns","what runs has another one")\n("reference network","what runs has another one")',
+        '... and says that copying would be refused');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"a": 5}')$$,
     'what copies nothing is as ever');
 SELECT is(pg_temp.destructive('ecomm-production-cache'), false, '... and replaces nothing');

@@ -1,0 +1,167 @@
+/*
+ * overrides.c: what is laid on top of a document: a merge patch or a JSON Patch.
+ *
+ * A merge patch says what places become, and may be laid on top as often as one
+ * likes.  A JSON Patch says what is done: it is applied once, and from then on
+ * the places that it has named are taken from what came out.
+ */
+#include "postgres.h"
+
+#include "compose/overrides.h"
+#include "json/builder.h"
+#include "json/limits.h"
+#include "json/merge.h"
+#include "json/patch.h"
+#include "json/path.h"
+#include "json/places.h"
+#include "json/reader.h"
+
+/* Read overrides, an object or an array.  Raises PM_CANNOT_PATCH for an array that is no JSON Patch. */
+void
+overrides_read(Overrides *overrides, const Jsonb *document)
+{
+	*overrides = (Overrides) {.document = document,.is_patch = json_is_patch(document)};
+	if (overrides->is_patch)
+		overrides->places = json_patch_places(document);
+}
+
+/* Do the overrides say nothing? */
+bool
+overrides_are_empty(const Overrides *overrides)
+{
+	return JB_ROOT_COUNT(overrides->document) == 0;
+}
+
+/* Does a merge patch set the value at a path? */
+static bool
+merge_patch_sets(const JsonbValue *patch, const char *path)
+{
+	JsonbValue	at = *patch;
+	JsonbValue	below;
+	JsonPathReader reader;
+	JsonPathStep step;
+
+	json_path_reader_init(&reader, path, strlen(path));
+	/* a value that is no object replaces everything below it */
+	while (json_is_object(&at) && json_path_next(&reader, &step))
+	{
+		if (step.key == NULL ||
+			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
+			return false;
+		at = below;
+	}
+	return true;
+}
+
+/*
+ * Do the overrides set the value at a path, or a part of it?  Only the overrides decide that.  If
+ * the answer depended on the present value, it would tell a caller who may not see that value.
+ */
+bool
+overrides_set(const Overrides *overrides, const char *path)
+{
+	const JsonbValue patch = json_view(overrides->document);
+	JsonPointer place;
+	ListCell   *cell;
+
+	if (!overrides->is_patch)
+		return merge_patch_sets(&patch, path);
+	if (overrides->places == NIL)
+		return false;
+	json_place_of_path(path, strlen(path), &place);
+	foreach(cell, overrides->places)
+		if (json_pointer_covers(lfirst(cell), &place) || json_pointer_covers(&place, lfirst(cell)))
+			return true;
+	return false;
+}
+
+/* Does a merge patch decide what is at a path, see overrides_decide? */
+static bool
+merge_patch_decides(const JsonbValue *patch, const char *path, bool has_object)
+{
+	JsonbValue	at = *patch;
+	JsonbValue	below;
+	JsonPathReader reader;
+	JsonPathStep step;
+
+	json_path_reader_init(&reader, path, strlen(path));
+	while (json_path_next(&reader, &step))
+	{
+		if (step.key == NULL || !json_is_object(&at) ||
+			!getKeyJsonValueFromContainer(at.val.binary.data, step.key, step.length, &below))
+			return false;
+		/* a value that is no object replaces everything below it */
+		if (!json_is_object(&below))
+			return true;
+		at = below;
+	}
+	return !has_object;
+}
+
+/*
+ * Do the overrides decide what is at a path, whatever is there before them?  A merge patch that only says something of
+ * what is in it does where that is no object, of which nothing is left.
+ */
+bool
+overrides_decide(const Overrides *overrides, const char *path, bool has_object)
+{
+	const JsonbValue patch = json_view(overrides->document);
+	JsonPointer place;
+	ListCell   *cell;
+
+	if (!overrides->is_patch)
+		return merge_patch_decides(&patch, path, has_object);
+	if (overrides->places == NIL)
+		return false;
+	json_place_of_path(path, strlen(path), &place);
+	foreach(cell, overrides->places)
+		if (json_pointer_covers(lfirst(cell), &place))
+			return true;
+	return false;
+}
+
+/* May the overrides make objects, with places that the base has none of? */
+bool
+overrides_make_objects(const Overrides *overrides, const Jsonb *base)
+{
+	return overrides->is_patch ? overrides->places != NIL : json_patch_makes_objects(base, overrides->document);
+}
+
+/* What the overrides make of a document.  Raises PM_CANNOT_PATCH, or PM_NOT_AN_OBJECT where no object is left. */
+Jsonb *
+overrides_apply(const Overrides *overrides, const Jsonb *base)
+{
+	Jsonb	   *result;
+
+	if (overrides_are_empty(overrides))
+		return unconstify(Jsonb *, base);
+	if (!overrides->is_patch)
+		return json_merge_patch(base, overrides->document);
+	result = json_apply_patch(base, overrides->document);
+	json_check_params(result, "params");
+	return result;
+}
+
+/* A document that was made of the result of overrides, with their last word. */
+Jsonb *
+overrides_apply_again(const Overrides *overrides, const Jsonb *changed, const Jsonb *result)
+{
+	if (overrides_are_empty(overrides))
+		return unconstify(Jsonb *, changed);
+	if (!overrides->is_patch)
+		return json_merge_patch(changed, overrides->document);
+	return json_take_places(changed, result, overrides->places);
+}
+
+/* Fetch overrides, an object or an array within the limits; NULL changes nothing. */
+Jsonb *
+overrides_argument(FunctionCallInfo fcinfo, int argument)
+{
+	Jsonb	   *overrides;
+
+	if (PG_ARGISNULL(argument))
+		return json_empty_object();
+	overrides = PG_GETARG_JSONB_P(argument);
+	json_check_overrides(overrides, "overrides");
+	return overrides;
+}
