@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 
 #include "base/sql.h"
 #include "json/builder.h"
@@ -17,30 +18,10 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include "ledger/audit.h"
+#include "promotion/past.h"
 #include "promotion/revert.h"
 
 #define MAX_WALK 1000			/* revisions that are looked at */
-
-/* A desired state of an instance, with the state of its source, if it was promoted. */
-typedef struct DesiredState
-{
-	int32		revision;
-	char	   *actor;
-	char	   *message;		/* NULL: none */
-	TimestampTz created_at;
-	bool		promoted;		/* from the source below */
-	Jsonb	   *params;
-	char	   *version_constraint;
-	char	   *release_channel;
-	Jsonb	   *source_params;	/* NULL: it has no source, or that is gone */
-	char	   *source_constraint;
-	char	   *source_channel;
-} DesiredState;
-
-static const SqlField state_fields[] = {
-	SQL_FIELDS(DesiredState, "f", revision, actor, message, created_at, promoted, params, version_constraint,
-			   release_channel, source_params, source_constraint, source_channel)
-};
 
 /* What is looked for, of a leaf or a part of the release. */
 typedef enum OwnPhase
@@ -58,18 +39,45 @@ typedef struct OwnLeaf
 	Jsonb	   *value;			/* in the revision that was looked at last; NULL: none */
 } OwnLeaf;
 
+/* A state: a revision, or, where that is NULL, what is proposed. */
+typedef struct DesiredState
+{
+	PastRevision *past;
+	int32		revision;
+	RevisionOrigin origin;
+	const Jsonb *params;
+	const char *version_constraint;
+	const char *release_channel;
+} DesiredState;
+
 /* All of them. */
 typedef struct Walk
 {
+	const Sql  *sql;
+	const InstanceKey *key;
 	OwnLeaf    *leaves;
 	Size		count;
 	Size		seeking;		/* how many are in that phase */
 	Size		looking;
 	int32		after;			/* promotions that are newer count */
-	bool		promoted;		/* was a promotion among what was looked at, but for the newest revision? */
-	DesiredState later;			/* what was looked at last, without its documents */
-	MemoryContext context;		/* of what outlives a look */
+	bool		promoted;		/* was a promotion among what was looked at, but for the newest state? */
+	DesiredState later;			/* what was looked at last; its params may be gone */
+	PastConfigs configs;
 } Walk;
+
+/* Does a state take what is in it from a source, one part or all? */
+static bool
+takes(const DesiredState *state)
+{
+	return state->origin == ORIGIN_PROMOTION || state->origin == ORIGIN_FORK || state->origin == ORIGIN_MERGE;
+}
+
+/* Is a state one that the source had, too, where they are the same?  A merge picks one change, for good reasons. */
+static bool
+settles(const DesiredState *state)
+{
+	return state->origin == ORIGIN_PROMOTION || state->origin == ORIGIN_FORK;
+}
 
 /*
  * Look up what params, as they are written, have at a leaf's path; false: nothing.  A placeholder may stand for all that
@@ -109,30 +117,25 @@ look_up(const Entry *entry, const Jsonb *params, const char *version_constraint,
 	return text != NULL;
 }
 
-/* What a state has at an entry's path, in the context of the walk; NULL: nothing. */
+/* What a state has at an entry's path, as a document of its own; NULL: nothing. */
 static Jsonb *
-value_in(const Walk *walk, const Entry *entry, const DesiredState *state)
+value_in(const Entry *entry, const DesiredState *state)
 {
 	JsonbValue	value;
-	MemoryContext outer;
-	Jsonb	   *copy;
 
 	if (!look_up(entry, state->params, state->version_constraint, state->release_channel, &value))
 		return NULL;
-	outer = MemoryContextSwitchTo(walk->context);
-	copy = json_from_view(&value);
-	MemoryContextSwitchTo(outer);
-	return copy;
+	return json_from_view(&value);
 }
 
 /* Has a state another value than a leaf? */
 static bool
-differs(const OwnLeaf *leaf, const Jsonb *params, const char *version_constraint, const char *release_channel)
+differs(const OwnLeaf *leaf, const DesiredState *state)
 {
 	JsonbValue	value;
 	JsonbValue	own;
 
-	if (!look_up(leaf->entry, params, version_constraint, release_channel, &value))
+	if (!look_up(leaf->entry, state->params, state->version_constraint, state->release_channel, &value))
 		return leaf->value != NULL;
 	if (leaf->value == NULL)
 		return true;
@@ -152,136 +155,135 @@ enter_phase(Walk *walk, OwnLeaf *leaf, OwnPhase phase)
 }
 
 /*
- * The revision that was looked at last gave a leaf its value: tell that, unless it took the release from its source,
+ * The state that was looked at last gave a leaf its value: tell that, unless it took the release from its source,
  * which it may have as an exact version that runs there, too.
  */
 static void
 tell_setter(Walk *walk, OwnLeaf *leaf)
 {
-	const DesiredState *setter = &walk->later;
-	MemoryContext outer;
+	const PastRevision *setter = walk->later.past;
 	JsonBuilder builder;
 
-	if (setter->promoted && leaf->entry->kind == ENTRY_RELEASE)
+	if (leaf->entry->kind == ENTRY_RELEASE && settles(&walk->later))
 	{
 		enter_phase(walk, leaf, OWN_LOOKING);
 		return;
 	}
 	enter_phase(walk, leaf, OWN_TOLD);
-	outer = MemoryContextSwitchTo(walk->context);
 	json_begin_object(&builder);
 	json_build_number(&builder, "revision", setter->revision);
 	json_build_field(&builder, "actor", setter->actor);
 	json_build_field(&builder, "message", setter->message);
 	json_build_field(&builder, "at", audit_time(setter->created_at));
 	leaf->entry->reverts = json_builder_finish(&builder);
-	MemoryContextSwitchTo(outer);
 }
 
-/* Look at one leaf in the revision before the one that was looked at last. */
+/* Look at one leaf in the state before the one that was looked at last, whose source may be NULL. */
 static void
-look_at_leaf(Walk *walk, OwnLeaf *leaf, const DesiredState *state)
+look_at_leaf(Walk *walk, OwnLeaf *leaf, const DesiredState *state, const DesiredState *source)
 {
-	bool		changed = differs(leaf, state->params, state->version_constraint, state->release_channel);
+	bool		changed;
 
-	if (leaf->phase == OWN_SEEKING && changed)
-		tell_setter(walk, leaf);
 	if (leaf->phase == OWN_TOLD)
 		return;
-	if (leaf->phase == OWN_LOOKING && changed && walk->later.promoted && walk->later.revision > walk->after)
+	changed = differs(leaf, state);
+	if (changed && leaf->phase == OWN_SEEKING)
+		tell_setter(walk, leaf);
+	else if (changed && takes(&walk->later) && walk->later.revision > walk->after)
 		enter_phase(walk, leaf, OWN_SEEKING);
-	if (changed)
-		leaf->value = value_in(walk, leaf->entry, state);
+	if (changed && leaf->phase != OWN_TOLD)
+		leaf->value = value_in(leaf->entry, state);
 	/* what its source had as well is not the instance's own */
-	if (leaf->phase == OWN_SEEKING && state->promoted &&
-		!differs(leaf, state->source_params, state->source_constraint, state->source_channel))
+	if (leaf->phase == OWN_SEEKING && source && !differs(leaf, source))
 		enter_phase(walk, leaf, OWN_LOOKING);
 }
 
-/* Keep what is needed of a state when the one before it is looked at. */
-static void
-keep_later(Walk *walk, const DesiredState *state)
+/* Read the newest revision of an instance up to a number; false: there is none. */
+static bool
+read_state(Walk *walk, const InstanceKey *key, int32 at_most, DesiredState *state)
 {
-	MemoryContext outer = MemoryContextSwitchTo(walk->context);
+	PastRevision *past = past_read(walk->sql, key, at_most);
 
-	walk->later = (DesiredState) {
-		.revision = state->revision,.actor = pstrdup(state->actor),
-		.message = state->message ? pstrdup(state->message) : NULL,
-		.created_at = state->created_at,.promoted = state->promoted
+	if (past == NULL)
+		return false;
+	*state = (DesiredState) {
+		.past = past,.revision = past->revision,.origin = past->origin,
+		.params = past_params(walk->sql, &walk->configs, past),
+		.version_constraint = past->version_constraint,.release_channel = past->release_channel
 	};
-	MemoryContextSwitchTo(outer);
+	return true;
 }
 
-/* Read a revision; false: it is gone. */
+/* Read what a state was promoted from; false: it was not. */
 static bool
-read_state(const Sql *sql, const InstanceKey *key, int32 revision, bool read_only, DesiredState *state)
+read_source(Walk *walk, const DesiredState *state, DesiredState *source)
 {
-	static Statement read = SQL_ROWS(state_fields, "SELECT $* FROM promote_internal.desired_state($1, $2, $3, $4) AS f");
-	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(revision));
+	InstanceKey key = *walk->key;
 
-	return sql_row(&rows, 0, state);
+	if (!settles(state) || state->past->source_environment == NULL)
+		return false;
+	key.environment = state->past->source_environment;
+	return read_state(walk, &key, state->past->source_revision, source);
 }
 
-/* Look at the revision before the one that was looked at last; false: it is gone. */
+/* Look at the state before the one that was looked at last; false: there is none. */
 static bool
-look_before(const InstanceKey *key, bool read_only, Walk *walk)
+look_before(Walk *walk)
 {
-	Sql			scope;
 	DesiredState state;
-	bool		found;
+	DesiredState source;
+	bool		has_source;
 
 	CHECK_FOR_INTERRUPTS();
-	sql_enter(&scope);
-	found = read_state(&scope, key, walk->later.revision - 1, read_only, &state);
-	if (found)
-	{
-		for (Size i = 0; i < walk->count; i++)
-			look_at_leaf(walk, &walk->leaves[i], &state);
-		walk->promoted |= state.promoted;
-		keep_later(walk, &state);
-	}
-	sql_leave(&scope);
-	return found;
+	if (!read_state(walk, walk->key, walk->later.revision - 1, &state))
+		return false;
+	has_source = read_source(walk, &state, &source);
+	for (Size i = 0; i < walk->count; i++)
+		look_at_leaf(walk, &walk->leaves[i], &state, has_source ? &source : NULL);
+	walk->promoted |= settles(&state);
+	if (has_source)
+		past_free(source.past);
+	past_free(walk->later.past);
+	walk->later = state;
+	return true;
 }
 
 /* Was anything promoted to the instance before a revision? */
 static bool
-was_promoted(const Sql *sql, const InstanceKey *key, int32 revision, bool read_only)
+was_promoted(const Walk *walk, int32 revision)
 {
 	static Statement read = {"SELECT FROM promote.revision AS r WHERE " OF_INSTANCE("r")
 		" AND r.revision < $4 AND r.origin IN ('promotion', 'fork') LIMIT 1"};
 
-	return sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(revision)).count > 0;
+	return sql_read(walk->sql, &read, AS_KEY(walk->key), AS_INT(revision)).count > 0;
 }
 
 /* Walk back until all is told. */
 static void
-walk_back(const Sql *sql, const InstanceKey *key, bool read_only, Walk *walk)
+walk_back(Walk *walk)
 {
 	int32		last = Max(walk->later.revision - MAX_WALK, 1);
 
 	while (walk->later.revision > last &&
-		   (walk->seeking > 0 || (walk->looking > 0 && walk->later.revision > walk->after)) &&
-		   look_before(key, read_only, walk));
+		   (walk->seeking > 0 || (walk->looking > 0 && walk->later.revision > walk->after)) && look_before(walk));
 	/* what is older than anybody wants to look at was set by the oldest that was looked at */
 	for (Size i = 0; i < walk->count; i++)
 		if (walk->leaves[i].phase == OWN_SEEKING && walk->leaves[i].value)
 			tell_setter(walk, &walk->leaves[i]);
-	if (!walk->promoted && !was_promoted(sql, key, walk->later.revision, read_only))
+	if (!walk->promoted && !was_promoted(walk, walk->later.revision))
 		for (Size i = 0; i < walk->count; i++)
 			walk->leaves[i].entry->reverts = NULL;
 }
 
 /* The newest state: what is proposed or, where that is the desired revision, this one; false: it is gone. */
 static bool
-read_newest(const Sql *sql, const ProposedRevision *proposed, bool read_only, DesiredState *state)
+read_newest(Walk *walk, const ProposedRevision *proposed, DesiredState *state)
 {
 	if (proposed->revision <= proposed->current_revision)
-		return read_state(sql, &proposed->key, proposed->revision, read_only, state);
+		return read_state(walk, walk->key, proposed->revision, state);
 	*state = (DesiredState) {
 		.revision = proposed->revision,
-		.actor = "",
-		.promoted = proposed->origin == ORIGIN_PROMOTION,
+		.origin = proposed->origin,
 		.params = proposed->proposal.params,
 		.version_constraint = proposed->version_constraint,
 		.release_channel = proposed->release_channel
@@ -297,32 +299,43 @@ is_own_kind(const Entry *entry)
 		(entry->kind == ENTRY_RELEASE && strcmp(entry_name(entry), "version") != 0);
 }
 
-/*
- * Tell of the entries, which lead to what a proposal makes desired, which undo what the instance had set itself: by
- * promotions that are newer than a revision, the proposal among them.  Those that tell it already are left alone.
- */
-void
-reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool read_only, Entries *entries)
+/* Tell of the entries that do not tell it already which undo what the instance had set itself. */
+static void
+tell(Walk *walk, const ProposedRevision *proposed, Entries *entries)
 {
-	Walk		walk = {.after = after,.context = CurrentMemoryContext};
-	DesiredState newest;
-
-	/* nothing is the instance's own of what a promotion has composed without overrides */
-	if (entries->count == 0 || proposed->revision <= after ||
-		(after >= proposed->current_revision && (proposed->current_taken || proposed->origin != ORIGIN_PROMOTION)) ||
-		!read_newest(sql, proposed, read_only, &newest))
+	if (!read_newest(walk, proposed, &walk->later))
 		return;
-	walk.leaves = palloc_extended(entries->count * sizeof(OwnLeaf), MCXT_ALLOC_HUGE);
+	walk->leaves = palloc_extended(entries->count * sizeof(OwnLeaf), MCXT_ALLOC_HUGE);
 	for (Size i = 0; i < entries->count; i++)
 	{
 		Entry	   *entry = &entries->list[i];
 
-		if (!is_own_kind(entry) || entry->reverts)
-			continue;
-		walk.leaves[walk.count] = (OwnLeaf) {entry, OWN_LOOKING, value_in(&walk, entry, &newest)};
-		walk.count++;
+		if (is_own_kind(entry) && entry->reverts == NULL)
+			walk->leaves[walk->count++] = (OwnLeaf) {entry, OWN_LOOKING, value_in(entry, &walk->later)};
 	}
-	walk.looking = walk.count;
-	keep_later(&walk, &newest);
-	walk_back(sql, &proposed->key, read_only, &walk);
+	walk->looking = walk->count;
+	walk_back(walk);
+}
+
+/*
+ * Tell of the entries, which lead to what a proposal makes desired, which undo what the instance had set itself: by
+ * promotions that are newer than a revision, the proposal among them.
+ */
+void
+reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool read_only, Entries *entries)
+{
+	Walk		walk = {.sql = sql,.key = &proposed->key,.after = after};
+	const DesiredState newest = {.origin = proposed->origin};
+
+	/* nothing is the instance's own of what a promotion has composed without overrides */
+	if (entries->count == 0 || proposed->revision <= after ||
+		(after >= proposed->current_revision && (proposed->current_taken || !takes(&newest))))
+		return;
+	walk.configs = (PastConfigs) {proposed->key.project, CurrentMemoryContext};
+	/* verbs look at what is committed now, as at all that they judge by */
+	if (!read_only)
+		sql_push_latest();
+	tell(&walk, proposed, entries);
+	if (!read_only)
+		PopActiveSnapshot();
 }
