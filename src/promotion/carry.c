@@ -175,7 +175,7 @@ take_secrets(const Sql *sql, const InstanceKey *source, ProposedRevision *propos
 	ListCell   *cell;
 
 	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write),
-										   write ? proposed->revision : 0);
+										   write ? proposed->revision : 0, carried_began(proposed->proposal.runs));
 	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source);

@@ -21,6 +21,7 @@ typedef struct Copying
 	List	   *to;				/* the destination's */
 	SecretKeys *keys;			/* NULL: not read yet */
 	int32		revision;		/* that the promotion leads to; 0: nothing is written */
+	TimestampTz began;			/* when what runs at the destination was begun; DT_NOBEGIN: nothing runs */
 } Copying;
 
 /* What happens to a secret, as a word. */
@@ -69,7 +70,7 @@ carry(const Sql *sql, Copying *copying, const char *name)
 	const SecretDeclaration *declared = secret_declared(copying->declared, name);
 	const SecretRow *from = secret_row_find(copying->from, name);
 	SecretRow	row = {.name = from->name,.fingerprint = from->fingerprint,.json = declared->json || from->json,
-		.revision = copying->revision};
+		.revision = copying->revision,.began = copying->began};
 	Size		length;
 	char	   *value;
 
@@ -121,12 +122,12 @@ all_names(const Copying *copying)
 /*
  * Copy the source's secrets to the destination, with the revision that the promotion leads to, or
  * (that is 0) only say what copying would do to each.  Returns a list of SecretCopy *, sorted by
- * name.  declared is what the release declares that the destination will run.  The caller holds
- * the locks of both instances.
+ * name.  declared is what the release declares that the destination will run, began when what runs
+ * there was begun (DT_NOBEGIN: nothing runs).  The caller holds the locks of both instances.
  */
 List *
 secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
-			int32 revision)
+			int32 revision, TimestampTz began)
 {
 	Copying		copying = {
 		.source = source,
@@ -134,7 +135,8 @@ secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destin
 		.declared = secret_declarations(declared),
 		.from = secret_rows(sql, source, revision == 0),
 		.to = secret_rows(sql, destination, revision == 0),
-		.revision = revision
+		.revision = revision,
+		.began = began
 	};
 	List	   *copies = NIL;
 	ListCell   *cell;
