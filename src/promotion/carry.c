@@ -209,7 +209,8 @@ take_secrets(const Sql *sql, const Carry *carry, const InstanceKey *source, Prop
 	ListCell   *cell;
 
 	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write),
-										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0);
+										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0,
+										   carried_began(proposed->proposal.runs));
 	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source);
