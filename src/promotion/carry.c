@@ -262,7 +262,8 @@ carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceK
 		references = reference_declared(reference_over(reference_read(sql, &proposed->key, read_only),
 													   reference_read(sql, source, read_only)), proposed->slots);
 	if (secrets != NIL)
-		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0);
+		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0,
+								 carried_began(proposed->proposal.runs));
 	foreach(cell, slots)
 		if (references == NULL || !json_find_in(references, lfirst(cell), &value))
 			only_complain(only, entry_path(ENTRY_REFERENCE, lfirst(cell)),
