@@ -65,9 +65,9 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
         current_constraint text, current_channel text, current_taken boolean, deployed_by integer, changed_by integer,
         decommissioned boolean, own_digest bytea, own_bundle text, own_version text, own_params jsonb, own_kept jsonb,
         own_slots jsonb, plan_revision integer, plan_digest bytea,
-        plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
+        plan_version text, plan_params jsonb, plan_references jsonb,
         plan_diff jsonb, plan_destructive boolean, plan_reverts boolean, plan_base integer, plan_stands boolean,
-        waiting_secrets jsonb, parameters jsonb, path_only boolean, head bigint, head_hash bytea)
+        parameters jsonb, path_only boolean, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
@@ -81,7 +81,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f
                  WHERE f.bundle = r.bundle AND f.version = r.version),
                p.revision, p.rendered_digest,
-               p.version, v.version_constraint, v.release_channel,
+               p.version,
                -- needed where something waited before
                CASE WHEN p.rendered_digest <> r.digest
                          AND (i.revision IS DISTINCT FROM i.deployed_revision OR p.base_deployment = i.deployed_by) THEN
@@ -92,9 +92,6 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                p.base_deployment IS NOT DISTINCT FROM i.deployed_by
                -- what is claimed from now on starts from what runs then
                AND (p.status IN ('PROPOSED', 'PENDING', 'APPROVED') OR p.seen_change = i.changed_by),
-               (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(w.secret, w.revision, w.replaced) ORDER BY w.secret)
-                  FROM promote_internal.waiting_secret AS w
-                 WHERE w.project = i.project AND w.environment = i.environment AND w.component = i.component),
                e.parameters, e.source_policy = 'path', a.seq, a.hash
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
@@ -112,10 +109,6 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                  AND d.action = 'PLAN' AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')
                ORDER BY d.revision DESC, d.deployment DESC LIMIT 1) AS p ON true
-          LEFT JOIN LATERAL (
-              SELECT v.version_constraint, v.release_channel FROM promote.revision AS v
-               WHERE v.project = i.project AND v.environment = i.environment AND v.component = i.component
-                 AND v.revision = p.revision LIMIT 1) AS v ON true
           LEFT JOIN LATERAL (
               SELECT a.seq, a.hash FROM promote.audit_log AS a
                WHERE a.project = i.project AND a.subject = i.name ORDER BY a.seq DESC LIMIT 1) AS a ON true

@@ -79,25 +79,6 @@ COMMENT ON COLUMN promote_internal.moved_secret.component IS 'The instance''s co
 COMMENT ON COLUMN promote_internal.moved_secret.secret IS 'What it is called';
 COMMENT ON COLUMN promote_internal.moved_secret.at IS 'When it was set or removed';
 
-CREATE VIEW promote_internal.waiting_secret AS
-    SELECT s.project, s.environment, s.component, s.secret, s.revision, s.replaced
-      FROM promote.secret AS s
-     CROSS JOIN LATERAL (
-          SELECT i.deployed_by FROM promote.instance AS i
-           WHERE i.project = s.project AND i.environment = s.environment AND i.component = s.component LIMIT 1) AS i
-      LEFT JOIN LATERAL (
-          SELECT d.started_at FROM promote.deployment AS d
-           WHERE d.project = s.project AND d.environment = s.environment AND d.component = s.component
-             AND d.deployment = i.deployed_by LIMIT 1) AS runs ON true
-     WHERE s.promoted_at >= COALESCE(runs.started_at, '-infinity');
-COMMENT ON VIEW promote_internal.waiting_secret IS 'Secrets that promotions have brought since what runs was begun; all that they have brought where nothing runs';
-COMMENT ON COLUMN promote_internal.waiting_secret.project IS 'The instance''s project';
-COMMENT ON COLUMN promote_internal.waiting_secret.environment IS 'The instance''s environment';
-COMMENT ON COLUMN promote_internal.waiting_secret.component IS 'The instance''s component';
-COMMENT ON COLUMN promote_internal.waiting_secret.secret IS 'What it is called';
-COMMENT ON COLUMN promote_internal.waiting_secret.revision IS 'Desired revision since which it waits';
-COMMENT ON COLUMN promote_internal.waiting_secret.replaced IS 'Whether what runs since before the promotion had another value';
-
 CREATE FUNCTION promote.set_secret(
     instance text, name text, value text, OUT fingerprint text, OUT changed boolean)
     RETURNS record

@@ -32,6 +32,13 @@ typedef struct Carried
 	TimestampTz started_at;		/* DT_NOEND: it was never claimed */
 } Carried;
 
+/* When what runs was begun; DT_NOBEGIN: nothing runs (NULL). */
+static inline TimestampTz
+carried_began(const Carried *runs)
+{
+	return runs ? runs->started_at : DT_NOBEGIN;
+}
+
 /*
  * A desired state that is proposed for an instance, with what it is judged
  * by.  compose_check fills in the lower part.

@@ -22,7 +22,8 @@ static const SqlField target_fields[] = {
 static const SqlField facts_fields[] = {
 	SQL_FIELDS(GateCase, "f", digest, source_environment, source_revision, source_digest, attributes,
 				   path_only, require_source_in_sync, require_no_drift, require_expected,
-				   require_proven_release, require_no_reverts, require_artifact_digest, separation_of_duty, required_soak)
+				   require_proven_release, require_no_reverts, require_artifact_digest, separation_of_duty,
+				   required_soak)
 };
 
 /* Read what would run by the case's deployment; 0: what would if no plan is named. */

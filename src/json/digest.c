@@ -62,8 +62,11 @@ static struct
 	uint8		digest[JSON_DIGEST_LENGTH];
 }			last;
 
-/* Documents that are worth remembering, in bytes. */
-#define REMEMBER_FROM 512
+/*
+ * Documents that are worth remembering, in bytes.  A smaller one, such as an event of the audit log, would take the
+ * place of a configuration or of a diff, which each step of its deployment asks for again.
+ */
+#define REMEMBER_FROM 2048
 #define REMEMBER_TO (1024 * 1024)
 
 /* Remember a document and its digest. */

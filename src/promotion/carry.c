@@ -209,7 +209,8 @@ take_secrets(const Sql *sql, const Carry *carry, const InstanceKey *source, Prop
 	ListCell   *cell;
 
 	proposed->copied_secrets = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, !write),
-										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0);
+										   carry->only ? carry->only->secrets : NIL, write ? proposed->revision : 0,
+										   carried_began(proposed->proposal.runs));
 	if (!write || !carry_has_secrets(proposed))
 		return;
 	begin_copy(&builder, source);
@@ -261,7 +262,8 @@ carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceK
 		references = reference_declared(reference_over(reference_read(sql, &proposed->key, read_only),
 													   reference_read(sql, source, read_only)), proposed->slots);
 	if (secrets != NIL)
-		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0);
+		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0,
+								 carried_began(proposed->proposal.runs));
 	foreach(cell, slots)
 		if (references == NULL || !json_find_in(references, lfirst(cell), &value))
 			only_complain(only, entry_path(ENTRY_REFERENCE, lfirst(cell)),

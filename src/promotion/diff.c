@@ -13,8 +13,8 @@
 #include "compose/entry.h"
 #include "json/digest.h"
 #include "json/path.h"
-#include "json/writer.h"
 #include "json/render.h"
+#include "json/writer.h"
 #include "promotion/deployment.h"
 #include "promotion/diff.h"
 #include "promotion/revert.h"
@@ -279,18 +279,30 @@ look_back(const Sql *sql, const Past *past, Clock *clock)
 	return last == past->above;
 }
 
-/* The state that the last plan of a proposal's instance has shown. */
+static const SqlField planned_fields[] = {
+	SQL_FIELDS(Carried, "r", version_constraint, release_channel)
+};
+
+/* The state that the last plan of a proposal's instance has shown.  Mostly it is of the desired revision. */
 static void
-take_planned(const ProposedRevision *proposed, Carried *planned)
+take_planned(const Sql *sql, const ProposedRevision *proposed, bool read_only, Carried *planned)
 {
+	static Statement read = SQL_ROWS(planned_fields, "SELECT $* FROM promote.revision AS r"
+									 " WHERE " OF_INSTANCE("r") " AND r.revision = $4");
+	SqlRows		rows;
+
 	*planned = (Carried) {
 		.revision = proposed->plan_revision,
 		.version = proposed->plan_version,
-		.version_constraint = proposed->plan_constraint,
-		.release_channel = proposed->plan_channel,
+		.version_constraint = proposed->current_constraint,
+		.release_channel = proposed->current_channel,
 		.params = proposed->plan_params ? proposed->plan_params : proposed->proposal.own_params,
 		.references = proposed->plan_references
 	};
+	if (proposed->plan_revision == proposed->current_revision)
+		return;
+	rows = sql_read_if(sql, read_only, &read, AS_KEY(&proposed->key), AS_INT(proposed->plan_revision));
+	(void) sql_row(&rows, 0, planned);
 }
 
 /* Tell since when the entries of a proposal's diff wait, and what of the destination's own they undo. */
@@ -314,7 +326,7 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 	start_clock(&clock, entries, desired);
 	if (look_back(sql, &past, &clock) && is_planned && clock.left > 0)
 	{
-		take_planned(proposed, &planned);
+		take_planned(sql, proposed, read_only, &planned);
 		look_at(&clock, &planned);
 		ask_plan(&clock, proposed->plan_diff);
 	}
@@ -351,49 +363,36 @@ add_secret(Entries *entries, const char *name, bool replaced, int32 since)
 				SCHEMA_SENSITIVE)->since = since;
 }
 
-/*
- * Add the secrets that promotions have brought since what runs was begun, an array of name,
- * revision and whether one is replaced, or NULL; proposed, which may be NULL, may copy them again.
- * Returns the names.
- */
-static List *
-add_waiting_secrets(Entries *entries, const ProposedRevision *proposed, const Jsonb *waiting, int32 revision)
+/* Does a secret that promotions have brought wait? */
+static bool
+is_waiting(const ProposedRevision *proposed, const char *name)
 {
-	List	   *names = NIL;
-	JsonbValue	root;
+	ListCell   *cell;
 
-	if (waiting == NULL)
-		return NIL;
-	json_root(waiting, &root);
-	json_foreach(child, &root)
-	{
-		JsonbValue	parts[3];
-		char	   *name;
-		bool		again;
-
-		for (int i = 0; i < lengthof(parts); i++)
-			json_view_child(child.value.val.binary.data, i, &parts[i]);
-		name = pnstrdup(parts[0].val.string.val, parts[0].val.string.len);
-		again = proposed && is_copied(proposed, name);
-		add_secret(entries, name, parts[2].val.boolean, again ? revision :
-				   DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(parts[1].val.numeric))));
-		names = lappend(names, name);
-	}
-	return names;
+	foreach(cell, proposed->waiting_secrets)
+		if (strcmp(((SecretWaiting *) lfirst(cell))->name, name) == 0)
+			return true;
+	return false;
 }
 
 /* Add the secrets that wait: those that promotions have brought, and those that this one copies. */
 static void
 add_secrets(Entries *entries, const ProposedRevision *proposed, int32 revision)
 {
-	List	   *names = add_waiting_secrets(entries, proposed, proposed->waiting_secrets, revision);
 	ListCell   *cell;
 
+	foreach(cell, proposed->waiting_secrets)
+	{
+		const SecretWaiting *waiting = lfirst(cell);
+
+		add_secret(entries, waiting->name, waiting->replaced,
+				   is_copied(proposed, waiting->name) ? revision : waiting->revision);
+	}
 	foreach(cell, proposed->copied_secrets)
 	{
 		const SecretCopy *copy = lfirst(cell);
 
-		if (secret_is_copied(copy) && !names_hold(names, copy->name))
+		if (secret_is_copied(copy) && !is_waiting(proposed, copy->name))
 			add_secret(entries, copy->name, copy->change == SECRET_REPLACED, revision);
 	}
 }
@@ -469,17 +468,13 @@ typedef struct Stray
 	int32		deployed_by;	/* 0: nothing runs */
 	Jsonb	   *diff;
 	Jsonb	   *parameters;		/* of the environment */
-	Jsonb	   *waiting_secrets;	/* NULL: none */
 } Stray;
 
 static const SqlField stray_fields[] = {
 	SQL_FIELD(Stray, deployed_by, "i.deployed_by"),
 	SQL_FIELD(Stray, diff, "d.diff"),
 	SQL_FIELD(Stray, parameters, "(SELECT e.parameters FROM promote.environment AS e"
-			  " WHERE e.project = i.project AND e.environment = i.environment)"),
-	SQL_FIELD(Stray, waiting_secrets, "(SELECT pg_catalog.jsonb_agg("
-			  "pg_catalog.jsonb_build_array(w.secret, w.revision, w.replaced) ORDER BY w.secret) FROM promote_internal.waiting_secret AS w"
-			  " WHERE " OF_INSTANCE("w") ")")
+			  " WHERE e.project = i.project AND e.environment = i.environment)")
 };
 
 /* Does the plan, by what it carries, replace something immutable of what may run? */
@@ -540,6 +535,7 @@ plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *re
 	List	   *slots;
 	Mask	   *mask;
 	Entries		entries = {NULL};
+	ListCell   *cell;
 
 	if (!sql_row(&rows, 0, &stray))
 		return false;
@@ -555,7 +551,12 @@ plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *re
 	entries_add_leaves(&entries, mask, rebase->runs, &planned);
 	entries_add_references(&entries, rebase->runs ? rebase->runs->references : NULL, planned.references, slots);
 	tell_stray(sql, key, &stray, &planned, rebase->runs, &entries);
-	(void) add_waiting_secrets(&entries, NULL, stray.waiting_secrets, planned.revision);
+	foreach(cell, secrets_waiting(sql, key, carried_began(rebase->runs), false))
+	{
+		const SecretWaiting *waiting = lfirst(cell);
+
+		add_secret(&entries, waiting->name, waiting->replaced, waiting->revision);
+	}
 	rebase->destructive = replaces(sql, key, &planned, deployed, slots);
 	rebase->reverts = entries_revert(&entries);
 	rebase->diff = entries_document(&entries);

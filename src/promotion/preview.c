@@ -17,6 +17,7 @@
 #include "json/render.h"
 #include "promotion/diff.h"
 #include "promotion/preview.h"
+#include "promotion/revert.h"
 #include "registry/remote_reference.h"
 #include "schema/schema.h"
 #include "secret/secret.h"
@@ -60,6 +61,7 @@ typedef struct Row
 	uint32		flags;
 	int32		since;			/* 0: nothing will happen */
 	const char *origin;
+	const Jsonb *reverts;		/* NULL: nothing */
 } Row;
 
 /* ---- looking up ---- */
@@ -173,7 +175,7 @@ put_row(const Preview *preview, const Row *row)
 			   AS_JSONB(entry_shown(row->old_value, row->flags)), AS_JSONB(entry_shown(row->new_value, row->flags)),
 			   AS_JSONB(entry_shown(row->running_value, row->flags)), AS_NUMBER(row->since), AS_TEXT(row->origin),
 			   AS_BOOL((row->flags & SCHEMA_IMMUTABLE) != 0), AS_BOOL((row->flags & SCHEMA_SENSITIVE) != 0),
-			   AS_JSONB(NULL), AS_JSONB(NULL), AS_TEXT(NULL));
+			   AS_JSONB(row->reverts), AS_JSONB(NULL), AS_TEXT(NULL));
 }
 
 /* Return why the promotion would be refused. */
@@ -226,7 +228,8 @@ row_of(const Entry *change, const Entry *waiting)
 		.new_value = new_of(entry),
 		.running_value = waiting ? old_of(waiting) : new_of(change),
 		.flags = flags_of(change, waiting),
-		.since = waiting ? waiting->since : 0
+		.since = waiting ? waiting->since : 0,
+		.reverts = change && change->reverts ? change->reverts : waiting ? waiting->reverts : NULL
 	};
 }
 
@@ -348,7 +351,7 @@ put_hidden(const Preview *preview)
 				.change = !old_value ? (new_value ? "add" : "none") : new_value ? "change" : "remove",
 				.old_value = old_value,.new_value = new_value,
 				.running_value = running_value,.flags = hidden->flags,.since = preview->desired.revision,
-				.origin = leaf_origin(preview, hidden->path)});
+				.origin = leaf_origin(preview, hidden->path),.reverts = hidden->reverts});
 		/* whether an immutable value changes would tell what it is */
 		if (preview->views_only && (hidden->flags & SCHEMA_IMMUTABLE) && running_value)
 			put_problem(preview, &(Problem) {.path = hidden->path,.sentence = COMPOSE_IMMUTABLE,.immutable = true});
@@ -668,6 +671,9 @@ compare(const Sql *sql, Preview *preview)
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
 	if (!choice_has_release(&promotion->choice))
 		entries_add_release(&preview->kept_release.entries, &source, &preview->desired);
+	reverts_find(sql, proposed, proposed->current_revision, true, &preview->changes.entries);
+	/* whether these change would tell what they are */
+	reverts_assume(sql, proposed, &preview->hidden.entries);
 	finish_index(&preview->changes);
 	finish_index(&preview->waiting);
 	finish_index(&preview->kept);
@@ -712,6 +718,7 @@ preview_judge(const Sql *sql, Promotion *promotion)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 
+	proposed->origin = promotion->edits ? ORIGIN_EDIT : ORIGIN_PROMOTION;
 	compose_obstacles(&proposed->proposal, note_obstacle, promotion);
 	carry_take(sql, &promotion->carry, &promotion->source, proposed, false);
 	proposal_render_references(proposed);

@@ -17,6 +17,7 @@
 #include "registry/release.h"
 #include "registry/remote_reference.h"
 #include "registry/rule_hold.h"
+#include "secret/secret.h"
 
 const char *const revision_origins[] = {
 	[ORIGIN_EDIT] = "edit",[ORIGIN_PROMOTION] = "promotion",[ORIGIN_FORK] = "fork",
@@ -39,9 +40,8 @@ static const SqlField proposal_fields[] = {
 	PROPOSED(proposal.own_params, "x.own_params"),
 	PROPOSED(proposal.own_kept, "x.own_kept"),
 	PROPOSED(own_slots, "x.own_slots"),
-	SQL_FIELDS(ProposedRevision, "x", changed_by, plan_revision, plan_digest, plan_version, plan_constraint,
-			   plan_channel, plan_params, plan_references, plan_diff, plan_destructive, plan_reverts, plan_base,
-			   plan_stands, waiting_secrets),
+	SQL_FIELDS(ProposedRevision, "x", changed_by, plan_revision, plan_digest, plan_version, plan_params,
+			   plan_references, plan_diff, plan_destructive, plan_reverts, plan_base, plan_stands),
 	PROPOSED(proposal.parameters, "x.parameters"),
 	PROPOSED(head.seq, "x.head"),
 	PROPOSED(head.hash, "x.head_hash"),
@@ -147,6 +147,7 @@ proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, Propose
 	if (proposed->deployed_by > 0)
 		proposal->deployed = deployments_running(sql, &proposed->key, proposed->deployed_by, read_only);
 	proposal->runs = deployment_running(proposal->deployed, proposed->deployed_by);
+	proposed->waiting_secrets = secrets_waiting(sql, &proposed->key, carried_began(proposal->runs), read_only);
 	proposal->other_schemas[0] =
 		other_schema(sql, proposal, proposed->current_bundle, proposed->current_version, read_only);
 	proposal->other_schemas[1] = proposal->runs ? proposal->runs->schema : NULL;

@@ -57,12 +57,10 @@ typedef struct ProposedRevision
 	int32		plan_revision;
 	bytea	   *plan_digest;	/* of what it rendered */
 	char	   *plan_version;
-	char	   *plan_constraint;	/* of its revision */
-	char	   *plan_channel;
 	Jsonb	   *plan_params;	/* rendered; NULL: those of the desired revision, or not needed */
 	Jsonb	   *plan_references;
 	Jsonb	   *plan_diff;		/* NULL: not needed */
-	Jsonb	   *waiting_secrets;	/* brought by promotions: [name, revision, replaced]; NULL: none */
+	List	   *waiting_secrets;	/* brought by promotions: SecretWaiting * */
 	bool		plan_destructive;
 	bool		plan_reverts;	/* does its diff undo what the instance had set itself? */
 	int32		plan_base;		/* the PROVISION that its diff starts from; 0: none */

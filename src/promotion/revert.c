@@ -80,8 +80,8 @@ settles(const DesiredState *state)
 }
 
 /*
- * Look up what params, as they are written, have at a leaf's path; false: nothing.  A placeholder may stand for all that
- * is below it.
+ * Look up what params, as they are written, have at a leaf's path; false: nothing.  A placeholder may stand for all
+ * that is below it.
  */
 static bool
 look_up_leaf(const Jsonb *params, const char *path, JsonbValue *value)
@@ -299,27 +299,24 @@ is_own_kind(const Entry *entry)
 		(entry->kind == ENTRY_RELEASE && strcmp(entry_name(entry), "version") != 0);
 }
 
-/* Tell of the entries that do not tell it already which undo what the instance had set itself. */
+/* Take the entries that can be about something own and do not tell yet, with the values that a state has. */
 static void
-tell(Walk *walk, const ProposedRevision *proposed, Entries *entries)
+take_leaves(Walk *walk, const DesiredState *state, OwnPhase phase, Entries *entries)
 {
-	if (!read_newest(walk, proposed, &walk->later))
-		return;
 	walk->leaves = palloc_extended(entries->count * sizeof(OwnLeaf), MCXT_ALLOC_HUGE);
 	for (Size i = 0; i < entries->count; i++)
 	{
 		Entry	   *entry = &entries->list[i];
 
 		if (is_own_kind(entry) && entry->reverts == NULL)
-			walk->leaves[walk->count++] = (OwnLeaf) {entry, OWN_LOOKING, value_in(entry, &walk->later)};
+			walk->leaves[walk->count++] = (OwnLeaf) {entry, phase, value_in(entry, state)};
 	}
-	walk->looking = walk->count;
-	walk_back(walk);
+	*(phase == OWN_LOOKING ? &walk->looking : &walk->seeking) = walk->count;
 }
 
 /*
  * Tell of the entries, which lead to what a proposal makes desired, which undo what the instance had set itself: by
- * promotions that are newer than a revision, the proposal among them.
+ * promotions that are newer than a revision, the proposal among them.  What tells it already stays.
  */
 void
 reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool read_only, Entries *entries)
@@ -335,7 +332,30 @@ reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool
 	/* verbs look at what is committed now, as at all that they judge by */
 	if (!read_only)
 		sql_push_latest();
-	tell(&walk, proposed, entries);
+	if (read_newest(&walk, proposed, &walk.later))
+	{
+		take_leaves(&walk, &walk.later, OWN_LOOKING, entries);
+		walk_back(&walk);
+	}
 	if (!read_only)
 		PopActiveSnapshot();
+}
+
+/* Tell of leaves which the instance has set itself, as if a promotion that is proposed and only looked at changed all. */
+void
+reverts_assume(const Sql *sql, const ProposedRevision *proposed, Entries *entries)
+{
+	Walk		walk = {.sql = sql,.key = &proposed->key,.after = proposed->current_revision};
+	const DesiredState own = {
+		.params = proposed->proposal.own_params,
+		.version_constraint = proposed->current_constraint,
+		.release_channel = proposed->current_channel
+	};
+
+	walk.later = (DesiredState) {.revision = proposed->current_revision + 1,.origin = proposed->origin};
+	if (entries->count == 0 || proposed->current_taken || !takes(&walk.later))
+		return;
+	walk.configs = (PastConfigs) {proposed->key.project, CurrentMemoryContext};
+	take_leaves(&walk, &own, OWN_SEEKING, entries);
+	walk_back(&walk);
 }

@@ -12,5 +12,6 @@
 
 extern void reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool read_only,
 						 Entries *entries);
+extern void reverts_assume(const Sql *sql, const ProposedRevision *proposed, Entries *entries);
 
 #endif							/* PROMOTE_PROMOTION_REVERT_H */

@@ -22,6 +22,7 @@ typedef struct Copying
 	List	   *to;				/* the destination's */
 	SecretKeys *keys;			/* NULL: not read yet */
 	int32		revision;		/* that the promotion leads to; 0: nothing is written */
+	TimestampTz began;			/* when what runs at the destination was begun; DT_NOBEGIN: nothing runs */
 } Copying;
 
 /* What happens to a secret, as a word. */
@@ -71,7 +72,7 @@ carry(const Sql *sql, Copying *copying, const char *name)
 	const SecretDeclaration *declared = secret_declared(copying->declared, name);
 	const SecretRow *from = secret_row_find(copying->from, name);
 	SecretRow	row = {.name = from->name,.fingerprint = from->fingerprint,.json = declared->json || from->json,
-		.revision = copying->revision};
+		.revision = copying->revision,.began = copying->began};
 	Size		length;
 	char	   *value;
 
@@ -126,11 +127,12 @@ all_names(const Copying *copying)
  * Copy the source's secrets to the destination, with the revision that the promotion leads to, or
  * (that is 0) only say what copying would do to each.  Returns a list of SecretCopy *, sorted by
  * name.  declared is what the release declares that the destination will run; only has the names
- * of those to be copied, NIL: all.  The caller holds the locks of both instances.
+ * of those to be copied, NIL: all; began is when what runs there was begun (DT_NOBEGIN: nothing
+ * runs).  The caller holds the locks of both instances.
  */
 List *
 secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination, const Jsonb *declared,
-			const List *only, int32 revision)
+			const List *only, int32 revision, TimestampTz began)
 {
 	Copying		copying = {
 		.source = source,
@@ -139,7 +141,8 @@ secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destin
 		.only = only,
 		.from = secret_rows(sql, source, revision == 0),
 		.to = secret_rows(sql, destination, revision == 0),
-		.revision = revision
+		.revision = revision,
+		.began = began
 	};
 	List	   *copies = NIL;
 	ListCell   *cell;

@@ -23,6 +23,7 @@
 #include "ledger/guard.h"
 #include "secret/row.h"
 #include "secret/seal.h"
+#include "secret/secret.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_secret);
 PG_FUNCTION_INFO_V1(promote_secret_fingerprint);
@@ -48,6 +49,25 @@ secret_rows(const Sql *sql, const InstanceKey *key, bool read_only)
 	for (uint64 i = 0; sql_row(&rows, i, &row); i++)
 		list = lappend(list, memcpy(palloc(sizeof(SecretRow)), &row, sizeof(SecretRow)));
 	return list;
+}
+
+static const SqlField waiting_fields[] = {
+	SQL_FIELD(SecretWaiting, name, "s.secret"),
+	SQL_FIELDS(SecretWaiting, "s", revision, replaced)
+};
+
+/*
+ * The secrets of an instance that promotions have brought since what runs was begun (DT_NOBEGIN:
+ * nothing runs; then all that they have brought): a list of SecretWaiting *, sorted by name.
+ */
+List *
+secrets_waiting(const Sql *sql, const InstanceKey *key, TimestampTz began, bool read_only)
+{
+	static Statement read = SQL_ROWS(waiting_fields, "SELECT $* FROM promote.secret AS s WHERE " OF_INSTANCE("s")
+									 " AND s.promoted_at >= $4 ORDER BY s.project, s.environment, s.component, s.secret");
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_TIME(began));
+
+	return sql_list(&rows, sizeof(SecretWaiting));
 }
 
 /* The row with that name; NULL: none. */
@@ -151,13 +171,12 @@ secret_row_write(const Sql *sql, const SecretKeys *keys, const InstanceKey *key,
 		" fingerprint = EXCLUDED.fingerprint, format = EXCLUDED.format, set_at = EXCLUDED.set_at,"
 		" actor = EXCLUDED.actor, database_role = EXCLUDED.database_role,"
 		" promoted_at = COALESCE(EXCLUDED.promoted_at, s.promoted_at), revision = COALESCE(EXCLUDED.revision, s.revision),"
-		" replaced = CASE WHEN EXCLUDED.replaced IS NULL THEN s.replaced ELSE COALESCE((SELECT w.replaced"
-		"  FROM promote_internal.waiting_secret AS w WHERE " OF_INSTANCE("w") " AND w.secret = $4), true) END"};
+		" replaced = CASE WHEN EXCLUDED.replaced IS NULL OR s.promoted_at >= $9 THEN s.replaced ELSE true END"};
 	SealOwner	owner = {key, row->name};
 	bytea	   *sealed = seal(&keys->keys[0], &owner, value, length);
 
 	guarded_run(sql, &write, AS_KEY(key), AS_TEXT(row->name), AS_BYTEA(sealed), AS_BYTEA(row->fingerprint),
-				AS_TEXT(row->json ? "json" : "text"), AS_NUMBER(row->revision));
+				AS_TEXT(row->json ? "json" : "text"), AS_NUMBER(row->revision), AS_TIME(row->began));
 	pfree(sealed);
 }
 

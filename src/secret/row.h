@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
+#include "utils/timestamp.h"
 
 #include "base/sql.h"
 #include "json/builder.h"
@@ -23,6 +24,7 @@ typedef struct SecretRow
 	bytea	   *fingerprint;
 	bool		json;			/* was it set as JSON? */
 	int32		revision;		/* that the promotion leads to which writes it; 0: another, or none */
+	TimestampTz began;			/* when what runs was begun, for that promotion; DT_NOBEGIN: nothing runs */
 } SecretRow;
 
 extern List *secret_rows(const Sql *sql, const InstanceKey *key, bool read_only);

@@ -1,5 +1,5 @@
 /*
- * secret.h: copying the secrets of instances.
+ * secret.h: copying the secrets of instances, and what was copied and waits.
  */
 #ifndef PROMOTE_SECRET_SECRET_H
 #define PROMOTE_SECRET_SECRET_H
@@ -8,6 +8,7 @@
 
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #include "base/sql.h"
 #include "parse/name.h"
@@ -37,8 +38,19 @@ secret_is_copied(const SecretCopy *copy)
 	return copy->change == SECRET_SET || copy->change == SECRET_REPLACED;
 }
 
+/* A secret that promotions have brought and no deployment has handed out yet. */
+typedef struct SecretWaiting
+{
+	char	   *name;
+	int32		revision;		/* that it waits since */
+	bool		replaced;		/* had what runs another value? */
+} SecretWaiting;
+
 extern List *secret_copy(const Sql *sql, const InstanceKey *source, const InstanceKey *destination,
-						 const Jsonb *declared, const List *only, int32 revision);
+						 const Jsonb *declared, const List *only, int32 revision, TimestampTz began);
 extern const char *secret_change_word(SecretChange change);
+
+/* secret/row.c */
+extern List *secrets_waiting(const Sql *sql, const InstanceKey *key, TimestampTz began, bool read_only);
 
 #endif							/* PROMOTE_SECRET_SECRET_H */

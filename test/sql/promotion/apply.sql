@@ -115,6 +115,14 @@ SELECT is(pg_temp.apply(6, 'dev', 'staging', 'source', '[{"op": "replace", "path
     'a JSON Patch is laid on top');
 SELECT is((SELECT params -> 'size' FROM promote.config_as_of('shop-staging-api', 'infinity')), '4'::jsonb, '... as well');
 ROLLBACK TO conflict;
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('api', '3.0.0', '{"properties": {"token": {"$md.sensitive": true}}}');
+SELECT promote.configure_instance('shop-dev-api', '{}', '3.0.0', plan => false) \g /dev/null
+SELECT promote.configure_instance('shop-dev-api', '{"token": "deep, deep"}', plan => false) \g /dev/null
+SELECT is(pg_temp.apply(8, 'dev', 'staging'), '5 6 t', 'a value that the source''s release alone calls sensitive');
+SELECT is(pg_temp.lines($$SELECT new_value, sensitive FROM promote.leaf_history('shop-staging-api', '.token')$$),
+    '("""(sensitive value)""",t)', 'stays masked');
+ROLLBACK TO conflict;
 
 -- ---- what refuses a promotion refuses this ----
 SELECT pg_temp.refuses($$SELECT promote.apply_revision('shop-production-api', 4, 'shop-staging-api',

@@ -228,5 +228,16 @@ SELECT pg_temp.work('ecomm-production-late') \g /dev/null
 SELECT is(pg_temp.last_diff('ecomm-production-late'), E'.more add -> 1 4\n.size change 2 -> 1 3',
     'what rides along since the plan was queued says so, too');
 
+-- ---- the last plan is of a former revision ----
+INSERT INTO promote.component VALUES ('ecomm', 'former', 'api');
+INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'production', 'former');
+SELECT promote.configure_instance('ecomm-production-former', '{}', '1.0.0') \g /dev/null
+SELECT pg_temp.deploy('ecomm-production-former') \g /dev/null
+SELECT promote.configure_instance('ecomm-production-former', '{}', '~1') \g /dev/null
+SELECT promote.configure_instance('ecomm-production-former', '{}', '~1.0', plan => false) \g /dev/null
+SELECT promote.configure_instance('ecomm-production-former', '{"more": 1}') \g /dev/null
+SELECT is(pg_temp.last_diff('ecomm-production-former'), E'release constraint change "1.0.0" -> "~1.0" 3\n.more add -> 1 4',
+    'what a constraint waits since is told by the one that was planned');
+
 SELECT * FROM finish();
 ROLLBACK;

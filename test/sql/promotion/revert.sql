@@ -62,6 +62,17 @@ SELECT pg_temp.edit('production', '{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"
     pg_temp.edit('staging', '{"b": 2}') \gset
 SELECT pg_temp.ship() \g /dev/null
 SAVEPOINT hotfixed;
+CREATE FUNCTION pg_temp.previewed(overrides jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s %s', path, change, concat_ws(' ', reverts ->> 'revision', reverts ->> 'actor',
+        reverts ->> 'message')), ', ' ORDER BY path)
+      FROM promote.preview_promotion('line-staging-api', 'line-production-api', overrides) WHERE reverts IS NOT NULL
+$$;
+SELECT is(pg_temp.previewed(), format('.a change %1$s ada hotfix, .c.d change %1$s ada hotfix, .token change %1$s ada '
+    'hotfix, .z remove %1$s ada hotfix', :hotfix), 'the preview says who has set what would be undone');
+SELECT is(pg_temp.previewed('{"token": "t9"}'), pg_temp.previewed('{"token": "another"}'),
+    'of a masked leaf whether or not the override is what it is already');
+SELECT is_empty($$SELECT FROM promote.preview_configuration('line-production-api', '{"a": 3}') WHERE reverts IS NOT NULL$$,
+    'an edit undoes nothing unseen');
 SELECT is(pg_temp.send(), format('.a %1$s ada hotfix, .c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix',
     :hotfix), 'each leaf that a promotion would overwrite names who has set it');
 SELECT is(pg_temp.planned(), format(
@@ -123,7 +134,9 @@ SELECT is(pg_temp.send(), NULL, 'where only the source changed something');
 ROLLBACK TO hotfixed;
 SELECT pg_temp.edit('production', '{}', 'pin it', '1.0.0') AS pin \gset
 SELECT pg_temp.ship() \g /dev/null
-SELECT alike(pg_temp.send(), format('%%release constraint %s ada pin it%%', :pin), 'a version constraint');
+SELECT alike(pg_temp.previewed(), format('%%release constraint change %s ada pin it%%', :pin),
+    'a version constraint, in the preview');
+SELECT alike(pg_temp.send(), format('%%release constraint %s ada pin it%%', :pin), 'and in the diff');
 ROLLBACK TO hotfixed;
 SELECT pg_temp.edit('production', '{"tier": "{{tier}}"}', 'by parameter') AS own, pg_temp.edit('staging', '{"tier": "iron"}')
     \gset
@@ -135,6 +148,11 @@ SELECT alike(pg_temp.send(), format('%%.l[2] %s ada more%%', :own), 'an element 
 ROLLBACK TO hotfixed;
 SELECT pg_temp.edit('production', '{"b": null}', 'gone') AS own \gset
 SELECT alike(pg_temp.send(), format('%%.b %s ada gone%%', :own), 'a leaf that was removed, and comes back');
+ROLLBACK TO hotfixed;
+
+-- staged and not deployed: nothing of what runs is undone, but of what is desired
+SELECT pg_temp.edit('production', '{"b": 9}', 'not yet') AS own \gset
+SELECT alike(pg_temp.previewed(), format('%%.b change %s ada not yet%%', :own), 'what is only staged, in the preview');
 ROLLBACK TO hotfixed;
 
 -- ---- many revisions ----

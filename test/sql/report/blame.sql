@@ -223,6 +223,12 @@ SELECT is(pg_temp.blame('shop-staging-web', NULL, '.token'),
         'also where nobody wrote down that it keeps its mark');
 SELECT is(pg_temp.history('shop-staging-web', '.token'), '3 .token add -> "(sensitive value)" masked cyn edit',
     'and in the history');
+SELECT promote.configure_instance('shop-staging-web', '{"hint": "loud, loud"}', plan => false) \g /dev/null
+SELECT is(pg_temp.blame('shop-staging-web', NULL, '.hint'), '.hint "loud, loud" shop-staging-web/5 cyn edit',
+    'what is not sensitive is shown');
+SELECT promote.configure_instance('shop-staging-web', '{"password": "loud, loud"}', plan => false) \g /dev/null
+SELECT is(pg_temp.blame('shop-staging-web', 5, '.hint'),
+    '.hint "(sensitive value)" shop-staging-web/5 cyn edit masked', 'until it is what is sensitive by now');
 
 -- ---- who may see what ----
 CREATE ROLE blame_viewer;
