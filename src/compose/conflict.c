@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 
 #include "base/argument.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
 #include "compose/merge.h"

@@ -341,7 +341,7 @@ reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool
 		PopActiveSnapshot();
 }
 
-/* Tell of leaves which the instance has set itself, as if a promotion that is proposed and only looked at changed all. */
+/* Tell of leaves which the instance has set itself, as if a promotion that is only looked at changed all of them. */
 void
 reverts_assume(const Sql *sql, const ProposedRevision *proposed, Entries *entries)
 {

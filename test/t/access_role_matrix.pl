@@ -210,7 +210,8 @@ my %takes = (
 	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
-	(map { $_ => 'promote' } qw(promote_instance promote_to_next apply_revision rollback_instance open_request preview_request
+	(map { $_ => 'promote' } qw(promote_instance promote_to_next apply_revision rollback_instance open_request
+		preview_request
 		pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
 	(map { $_ => 'deploy' } qw(deploy_instance propose_deployment abort_deployment)),

@@ -20,6 +20,7 @@ soak time overridable
 budget time overridable decommission
 source_in_sync state overridable
 release_unproven state overridable
+reverts state overridable
 drift state overridable
 health state overridable
 destructive state overridable

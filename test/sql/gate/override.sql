@@ -39,7 +39,7 @@ $$;
 -- ---- the table ----
 SELECT is((SELECT string_agg(code, ' ' ORDER BY gate) FROM promote.gates()),
     'path component params release artifact secrets references plan stopped freeze window soak budget source_in_sync '
-        'release_unproven drift '
+        'release_unproven reverts drift '
         'health destructive unexpected policy approval rejected request', 'the gates in their order');
 SELECT is((SELECT string_agg(DISTINCT kind, ' ') FROM promote.gates()), 'lock people state static time',
     'of five kinds');

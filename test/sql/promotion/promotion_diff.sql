@@ -236,7 +236,8 @@ SELECT pg_temp.deploy('ecomm-production-former') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-former', '{}', '~1') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-former', '{}', '~1.0', plan => false) \g /dev/null
 SELECT promote.configure_instance('ecomm-production-former', '{"more": 1}') \g /dev/null
-SELECT is(pg_temp.last_diff('ecomm-production-former'), E'release constraint change "1.0.0" -> "~1.0" 3\n.more add -> 1 4',
+SELECT is(pg_temp.last_diff('ecomm-production-former'),
+    E'release constraint change "1.0.0" -> "~1.0" 3\n.more add -> 1 4',
     'what a constraint waits since is told by the one that was planned');
 
 SELECT * FROM finish();

@@ -25,7 +25,8 @@ CREATE FUNCTION pg_temp.edit(environment text, patch jsonb, message text DEFAULT
 $$;
 -- The reverts of a diff, each with its path.
 CREATE FUNCTION pg_temp.told(diff jsonb) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(format('%s %s', e ->> 'path', concat_ws(' ', e -> 'reverts' ->> 'revision', e -> 'reverts' ->> 'actor',
+    SELECT string_agg(format('%s %s', e ->> 'path', concat_ws(' ', e -> 'reverts' ->> 'revision',
+        e -> 'reverts' ->> 'actor',
         e -> 'reverts' ->> 'message')), ', ' ORDER BY e ->> 'path')
       FROM jsonb_array_elements(diff) AS e WHERE e ? 'reverts'
 $$;
@@ -37,6 +38,11 @@ CREATE FUNCTION pg_temp.planned() RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.told(diff) || CASE WHEN reverts THEN '' ELSE ', which the row does not say' END
       FROM promote.deployment
      WHERE project = 'line' AND environment = 'production' AND action = 'PLAN' ORDER BY deployment DESC LIMIT 1
+$$;
+CREATE FUNCTION pg_temp.previewed(overrides jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s %s', path, change, concat_ws(' ', reverts ->> 'revision', reverts ->> 'actor',
+        reverts ->> 'message')), ', ' ORDER BY path)
+      FROM promote.preview_promotion('line-staging-api', 'line-production-api', overrides) WHERE reverts IS NOT NULL
 $$;
 CREATE FUNCTION pg_temp.blocked() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', code || ':', message, '(' || liftable_by || ')', overridable), E'\n')
@@ -62,16 +68,12 @@ SELECT pg_temp.edit('production', '{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"
     pg_temp.edit('staging', '{"b": 2}') \gset
 SELECT pg_temp.ship() \g /dev/null
 SAVEPOINT hotfixed;
-CREATE FUNCTION pg_temp.previewed(overrides jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(format('%s %s %s', path, change, concat_ws(' ', reverts ->> 'revision', reverts ->> 'actor',
-        reverts ->> 'message')), ', ' ORDER BY path)
-      FROM promote.preview_promotion('line-staging-api', 'line-production-api', overrides) WHERE reverts IS NOT NULL
-$$;
 SELECT is(pg_temp.previewed(), format('.a change %1$s ada hotfix, .c.d change %1$s ada hotfix, .token change %1$s ada '
     'hotfix, .z remove %1$s ada hotfix', :hotfix), 'the preview says who has set what would be undone');
 SELECT is(pg_temp.previewed('{"token": "t9"}'), pg_temp.previewed('{"token": "another"}'),
     'of a masked leaf whether or not the override is what it is already');
-SELECT is_empty($$SELECT FROM promote.preview_configuration('line-production-api', '{"a": 3}') WHERE reverts IS NOT NULL$$,
+SELECT is_empty($$SELECT FROM promote.preview_configuration('line-production-api',
+    '{"a": 3}') WHERE reverts IS NOT NULL$$,
     'an edit undoes nothing unseen');
 SELECT is(pg_temp.send(), format('.a %1$s ada hotfix, .c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix',
     :hotfix), 'each leaf that a promotion would overwrite names who has set it');
@@ -102,7 +104,8 @@ SELECT alike(pg_temp.planned(), format('.a %s ada hotfix, .c.d %%', :hotfix), 'n
 ROLLBACK TO hotfixed;
 SELECT pg_temp.send(plan => false) \g /dev/null
 SELECT promote.plan_instance('line-production-api') \g /dev/null
-SELECT alike(pg_temp.planned(), format('.a %s ada hotfix, .c.d %%', :hotfix), 'a plan that is asked for says it as well');
+SELECT alike(pg_temp.planned(), format('.a %s ada hotfix, .c.d %%', :hotfix),
+    'a plan that is asked for says it as well');
 ROLLBACK TO hotfixed;
 
 -- ---- what is no revert ----
@@ -138,7 +141,8 @@ SELECT alike(pg_temp.previewed(), format('%%release constraint change %s ada pin
     'a version constraint, in the preview');
 SELECT alike(pg_temp.send(), format('%%release constraint %s ada pin it%%', :pin), 'and in the diff');
 ROLLBACK TO hotfixed;
-SELECT pg_temp.edit('production', '{"tier": "{{tier}}"}', 'by parameter') AS own, pg_temp.edit('staging', '{"tier": "iron"}')
+SELECT pg_temp.edit('production', '{"tier": "{{tier}}"}', 'by parameter') AS own, pg_temp.edit('staging',
+    '{"tier": "iron"}')
     \gset
 SELECT alike(pg_temp.send(), format('%%.tier %s ada by parameter%%', :own), 'a placeholder');
 ROLLBACK TO hotfixed;
@@ -167,9 +171,11 @@ ROLLBACK TO hotfixed;
 SELECT pg_temp.send(), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked(), NULL, 'nobody has to answer for it by default');
 UPDATE promote.environment SET require_no_reverts = true WHERE project = 'line' AND environment = 'production';
-SELECT is(pg_temp.blocked(), format('reverts: a promotion undoes what "line-production-api" had set itself: .a of revision '
+SELECT is(pg_temp.blocked(),
+    format('reverts: a promotion undoes what "line-production-api" had set itself: .a of revision '
     '%1$s, .c.d of revision %1$s, .z of revision %1$s, .token of revision %1$s '
-    '(whoever promotes with overrides that keep it, or merges) f', :hotfix), 'where the environment asks for it, it does');
+    '(whoever promotes with overrides that keep it, or merges) f', :hotfix),
+        'where the environment asks for it, it does');
 SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-api')$$, 'PM601', '^reverts: ',
     'and it is not deployed');
 INSERT INTO promote.override_rule (project, environment, code, role)
@@ -182,7 +188,8 @@ ROLLBACK TO hotfixed;
 UPDATE promote.environment SET require_no_reverts = true, require_plan = false
     WHERE project = 'line' AND environment = 'production';
 SELECT pg_temp.send(plan => false) \g /dev/null
-SELECT is(pg_temp.blocked(), format('reverts: revision %s was promoted without a plan, so that nobody knows what it undoes '
+SELECT is(pg_temp.blocked(),
+    format('reverts: revision %s was promoted without a plan, so that nobody knows what it undoes '
     '(whoever plans it, by promote.plan_instance) f', :hotfix + 1), 'nor is it let through without a plan');
 ROLLBACK TO hotfixed;
 UPDATE promote.environment SET require_no_reverts = true WHERE project = 'line' AND environment = 'production';
