@@ -294,6 +294,7 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate->plan_digest = NULL;
 	gate->revision = proposed->revision;
 	gate->digest = proposed->digest;
+	gate->rendered_digest = proposal->rendered_digest;
 	gate->version = proposed->proposal.version;
 	gate->references = proposed->references;
 	gate->secrets = proposed->copied_secrets;
