@@ -268,15 +268,11 @@ CREATE FUNCTION promote_internal.repeated_run(
                              SELECT d.rendered_digest
                                FROM promote.deployment AS d
                               WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $6)
-                    ELSE (SELECT r.digest
-                            FROM promote.revision AS r
-                           WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
-                             AND r.revision = i.deployed_revision) = $4
-                         OR run.rendered_digest = COALESCE($7, promote_internal.rendered_digest($1, $2, $4)) END;
+                    ELSE run.rendered_digest = COALESCE($7, promote_internal.rendered_digest($1, $2, $4)) END;
     END;
 REVOKE ALL ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.repeated_run(text, text, text, bytea, text, integer, bytea) IS
-'What runs, where a configuration and a release are what runs, as the plan (0: none) renders them, or, without one, as it is written or rendered now (NULL: it is stored): to deploy them puts right what differs';
+'What runs, where a configuration and a release are what runs, as the plan (0: none) renders them, or, without one, as it is rendered now (NULL: it is stored): to deploy them puts right what differs';
 
 CREATE FUNCTION promote_internal.recorded_changes(project text, environment text, component text, plan integer)
     RETURNS TABLE (change integer, address text, type text, action text, origin text, mode text, fingerprint bytea,

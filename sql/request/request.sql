@@ -353,7 +353,8 @@ CREATE VIEW promote_internal.request_item_now AS
            d.status AS queued_status,
            d.worker AS queued_worker,
            d.reason AS queued_reason,
-           d.started_at IS NOT NULL AS queued_began,
+           -- what was over before the item was staged has carried out nothing of it
+           d.started_at IS NOT NULL AND (d.finished_at < t.staged_at) IS NOT TRUE AS queued_began,
            COALESCE(t.verified_from, d.finished_at) + r.soak <= n.now AS soaked,
            promote_internal.time_words(COALESCE(t.verified_from, d.finished_at) + r.soak) AS soaks_until,
            t.status IN ('DONE', 'SKIPPED', 'ROLLED_BACK') AS is_over,

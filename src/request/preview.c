@@ -295,6 +295,7 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 
 	gate_open_order(sql, &proposal->promotion.destination, &order, gate);
 	gate->digest = proposed->digest;
+	gate->rendered_digest = proposal->rendered_digest;
 	gate->references = proposed->references;
 	gate->secrets = proposed->copied_secrets;
 	gate->source_environment = request->source_environment;

@@ -138,7 +138,7 @@ typedef struct RequestItem
 	ItemDeployment planned;		/* the last plan of what is to be deployed */
 	bool		as_previewed;	/* is that of the release and the params that were previewed? */
 	ItemDeployment queued;		/* the deployment of that */
-	bool		queued_began;	/* has a worker begun to carry it out? */
+	bool		queued_began;	/* has a worker begun to carry it out, and not ended before the item was staged? */
 	bool		soaked;
 	const char *soaks_until;	/* for people */
 

@@ -211,8 +211,7 @@ my %takes = (
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
 	(map { $_ => 'promote' } qw(promote_instance promote_to_next apply_revision rollback_instance open_request
-		preview_request
-		pause_request)),
+		preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
 	(map { $_ => 'deploy' } qw(deploy_instance propose_deployment abort_deployment)),
 	(map { $_ => 'approve' } qw(approve_deployment reject_deployment approve_request)),
@@ -265,7 +264,8 @@ sub arguments {
 	my %placed = (project => "'$project'", destination_environment => "'$to'", request => $hidden ? 1 : 2,
 		before => q{now()}, environment => $function->{name} =~ /environments/ ? "'$project-$to'" : "'$to'",
 			subject => "'$project-$to-db'",
-		(map { $_ => "'$project-$to-db'" } qw(instance to_instance dst b)), (map { $_ => "'$project-staging-db'" } qw(src a)));
+		(map { $_ => "'$project-$to-db'" } qw(instance to_instance dst b)),
+		(map { $_ => "'$project-staging-db'" } qw(src a)));
 	# what is promoted on comes from where it is seen, and leads to production
 	$placed{instance} = "'$project-staging-db'" if $function->{name} =~ /^(?:promote_to_next|apply_revision)$/;
 	my %own = (rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },

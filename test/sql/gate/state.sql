@@ -98,6 +98,10 @@ UPDATE promote.environment SET parameters = parameters || '{"domain": "example.n
     AND environment = 'production';
 SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
 SELECT isnt_empty($$SELECT pg_temp.blocked('drift')$$, '... not with other parameters');
+UPDATE promote.environment SET parameters = parameters || '{"domain": "example.org"}' WHERE project = 'ecomm'
+    AND environment = 'production';
+SELECT matches((SELECT detail FROM pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-production-db')$$)),
+    '(^|\n)drift: ', '... nor where no plan fits, and none is required');
 SELECT promote.dismiss_drift('ecomm-production-db', 'start again') \g /dev/null
 
 -- ---- what destroys data ----

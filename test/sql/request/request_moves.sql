@@ -427,6 +427,43 @@ SELECT is(pg_temp.cancel(:last), 'CANCELLED', 'cancelled');
 SELECT is((SELECT status FROM promote.deployment WHERE project = 'shop' AND environment = 'production'
     AND component = 's6' AND deployment = :proposed), 'ABORTED', '... with it');
 
+-- ---- a remote reference that is only written otherwise is nothing to roll back ----
+INSERT INTO promote.bundle VALUES ('wired');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
+    VALUES ('wired', '1.0.0', '{}', '{"net": {}}');
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', w, 'wired' FROM unnest('{w1,w2}'::text[]) AS w;
+INSERT INTO promote.instance (project, environment, component)
+SELECT 'shop', e, w FROM unnest('{w1,w2}'::text[]) AS w, unnest('{staging,production}'::text[]) AS e;
+UPDATE promote.environment SET parameters = '{"zone": "z1"}' WHERE project = 'shop';
+SELECT promote.configure_instance(name, '{"n": 1}', plan => false),
+    promote.set_remote_reference(name, 'net', CASE WHEN environment = 'staging' THEN 'urn:{{zone}}' ELSE 'urn:z1' END),
+    promote.plan_instance(name)
+  FROM promote.instance WHERE project = 'shop' AND component IN ('w1', 'w2') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.deploy_instance('shop-production-' || w) FROM unnest('{w1,w2}'::text[]) AS w \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT request AS last FROM promote.open_request('shop', 'staging', 'production', '{"components": ["w1", "w2"]}',
+    overrides => '{"w2": {"n": 2}}', rollback_mode => 'all', copy_remote_references => true) \gset
+SELECT is(pg_temp.preview(:last), 2::bigint, 'a reference alone is staged');
+SELECT promote.advance_request('shop', :last) \g /dev/null
+SELECT is(pg_temp.advance(:last), 'RUNNING 1 1', 'and runs already');
+SELECT promote.advance_request('shop', :last) \g /dev/null
+SELECT is(pg_temp.items(:last), 'w1 1 DONE, w2 2 STAGED', 'so that it is done');
+SELECT pg_temp.work_all('w2$', 'PLAN') \g /dev/null
+SELECT is(pg_temp.drain(:last), 'ROLLED_BACK', 'where another one fails it does not stand in the way');
+
+-- ---- a preview judges drift by what would be rendered: to deploy that puts it right ----
+SELECT promote.configure_instance('shop-production-w1', '{"zone": "z1"}') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.deploy_instance('shop-production-w1') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.report_observed('shop-production-w1', '{"n": 7}'::jsonb, 'scan') \g /dev/null
+SELECT request AS last FROM promote.open_request('shop', 'staging', 'production', '{"components": ["w1"]}',
+    overrides => '{"w1": {"zone": "{{zone}}"}}') \gset
+SELECT is((SELECT concat_ws(' ', diff, blockers) FROM promote.preview_request('shop', :last)), '[] []',
+    'what is rendered the same waits for nobody to adopt it');
+SELECT is(pg_temp.cancel(:last), 'CANCELLED', 'cancelled');
+
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'after all that the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
