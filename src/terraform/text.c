@@ -25,6 +25,8 @@
 
 PG_FUNCTION_INFO_V1(promote_format_diff);
 
+#define MAX_MESSAGE 80			/* bytes of a name or message that are shown */
+
 /* One change of a diff. */
 typedef struct Change
 {
@@ -37,6 +39,8 @@ typedef struct Change
 	bool		unknown;
 	bool		unexpected;
 	int32		since;			/* 0: it is not told */
+	bool		has_reverts;
+	JsonbValue	reverts;		/* an object */
 	JsonbValue	old_value;
 	JsonbValue	new_value;
 } Change;
@@ -118,6 +122,9 @@ read_change(const JsonbValue *object, Change *change)
 	change->unknown = json_flag(object, "unknown");
 	change->unexpected = json_flag(object, "unexpected");
 	change->since = json_find(object, "since", &since) ? read_revision(&since) : 0;
+	change->has_reverts = json_find(object, "reverts", &change->reverts);
+	if (change->has_reverts && !json_is_object(&change->reverts))
+		refuse_diff("What an element reverts is an object with a revision.");
 }
 
 /* Width of a path on a terminal. */
@@ -197,6 +204,36 @@ is_within(const JsonbValue *path, const JsonbValue *paths)
 	return false;
 }
 
+/* Append a text of an object, behind something, if there is one. */
+static void
+append_field(StringInfo out, const char *before, const JsonbValue *object, const char *key)
+{
+	JsonbValue	value;
+
+	if (!json_find(object, key, &value) || value.type != jbvString)
+		return;
+	appendStringInfoString(out, before);
+	append_printable(out, value.val.string.val, pg_mbcliplen(value.val.string.val, value.val.string.len, MAX_MESSAGE));
+	if (value.val.string.len > MAX_MESSAGE)
+		appendStringInfoString(out, "...");
+}
+
+/* Whose revision of the destination's own a change undoes. */
+static char *
+undone(const JsonbValue *reverts)
+{
+	JsonbValue	revision;
+	StringInfoData text;
+
+	if (!json_find(reverts, "revision", &revision))
+		refuse_diff("What an element reverts has no revision.");
+	initStringInfo(&text);
+	appendStringInfo(&text, "undoes revision %d", read_revision(&revision));
+	append_field(&text, " by ", reverts, "actor");
+	append_field(&text, ": ", reverts, "message");
+	return text.data;
+}
+
 /* Append what is to be remarked of a change. */
 static void
 append_remarks(StringInfo out, const Change *change, const LeafStyle *style)
@@ -211,6 +248,8 @@ append_remarks(StringInfo out, const Change *change, const LeafStyle *style)
 		append_remark(out, &first, "unexpected");
 	if (change->since > 0 && change->since != style->revision)
 		append_remark(out, &first, psprintf("since revision %d", change->since));
+	if (change->has_reverts)
+		append_remark(out, &first, undone(&change->reverts));
 }
 
 /* Append a change's line, its value in the column after width. */

@@ -80,6 +80,9 @@ SELECT is(pg_temp.send(), format('.a %1$s ada hotfix, .c.d %1$s ada hotfix, .tok
 SELECT is(pg_temp.planned(), format(
     '.a %1$s ada hotfix, .c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix', :hotfix),
     'the plan says it, too');
+SELECT matches((SELECT promote.plan_text('line-production-api', max(deployment)) FROM promote.deployment
+    WHERE project = 'line' AND environment = 'production' AND action = 'PLAN'),
+    format('~ \.a +7 -> 1 +# undoes revision %s by ada: hotfix', :hotfix), 'and so does its text');
 SELECT is((SELECT (e -> 'reverts' ->> 'at')::timestamptz FROM promote.deployment AS d, jsonb_array_elements(d.diff) AS e
     WHERE d.project = 'line' AND d.environment = 'production' AND e ->> 'path' = '.a' AND e ? 'reverts'),
     (SELECT created_at FROM promote.revision WHERE project = 'line' AND environment = 'production'
