@@ -36,8 +36,8 @@ SELECT pg_temp.refuses(format('SELECT promote.plan_text(%L, %s)', i, d), state, 
                ('ecomm-prod-uswest-db', 'NULL', 'PM002', 'Nothing was planned'), ('ecomm-nowhere-db', '1', 'PM002',
                    'environment'), ('x', '1', 'PM001', 'three parts')) AS v(i, d, state, detail);
 SELECT is(promote.format_diff('[]'), 'No changes. What is desired is what runs.', 'no changes');
-SELECT alike(promote.format_diff(format('[{"path": ".a", "change": "change", "old": 1, "new": 2, "reverts": {"revision":'
-    ' 3, "actor": "a\u001bda", "message": "%s"}}]', repeat('é', 50))::jsonb),
+SELECT alike(promote.format_diff(format('[{"path": ".a", "change": "change", "old": 1, "new": 2, "reverts": {'
+    '"revision": 3, "actor": "a\u001bda", "message": "%s"}}]', repeat('é', 50))::jsonb),
     '%# undoes revision 3 by a?da: ' || repeat('é', 40) || '...%',
         'whose revision is undone, in short and without escapes');
 SELECT is(promote.format_diff('[{"path": ".a", "change": "change", "old": {}, "new": [], "immutable": true}, {"path": '
