@@ -50,16 +50,16 @@ static const SqlField facts_fields[] = {
 				   deployed_revision, source_digest, is_deployed, origin, author)
 };
 
-/* Read what is known of an item's two instances, and of what a choice takes of the source. */
+/* Read what is known of an item's two instances, and of what is taken of the source, see promotion_revision_of. */
 static void
-read_facts(const Sql *sql, const PromotionRequest *request, const char *component, const Choice *choice,
+read_facts(const Sql *sql, const PromotionRequest *request, const char *component, int32 of_revision,
 		   ItemFacts *facts)
 {
 	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM"
 									 " promote_internal.request_item_facts($1, $2, $3, $4, $5, $6) AS f");
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
 							   AS_TEXT(request->destination_environment), AS_TEXT(component),
-							   AS_JSONB(request->selector), AS_NUMBER(promotion_revision_of(choice)));
+							   AS_JSONB(request->selector), AS_NUMBER(of_revision));
 
 	if (!sql_row(&rows, 0, facts))
 		elog(ERROR, "project \"%s\" or an environment of request %d is gone", request->project, request->number);
@@ -98,10 +98,9 @@ missing(const PromotionRequest *request, const ItemFacts *facts, const char *com
 Jsonb *
 request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
-	const Choice everything = {NULL};
 	ItemFacts	facts;
 
-	read_facts(sql, request, item->component, &everything, &facts);
+	read_facts(sql, request, item->component, PROPOSAL_DESIRED, &facts);
 	if (facts.decommissioned && !request->reprovision)
 		return would_revive(request, item->component);
 	/* an instance with a history cannot be deleted, so only its attributes can take it out of the scope */
@@ -114,10 +113,9 @@ request_left_scope(const Sql *sql, const PromotionRequest *request, const Reques
 bool
 request_leaves_alone(const Sql *sql, const PromotionRequest *request, const RequestItem *item)
 {
-	const Choice everything = {NULL};
 	ItemFacts	facts;
 
-	read_facts(sql, request, item->component, &everything, &facts);
+	read_facts(sql, request, item->component, PROPOSAL_DESIRED, &facts);
 	return facts.decommissioned && !request->reprovision;
 }
 
@@ -221,7 +219,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	promotion->source = (InstanceKey) {request->project, request->source_environment, item->component};
 	promotion->destination = request_instance(request, item->component);
 	request_choice(request, item->component, &promotion->choice);
-	read_facts(sql, request, item->component, &promotion->choice, &facts);
+	read_facts(sql, request, item->component, promotion_revision_of(&promotion->choice), &facts);
 	proposal->deployed_revision = facts.deployed_revision;
 	proposal->source_digest = facts.source_digest;
 	proposal->skip_reason = missing(request, &facts, item->component);

@@ -173,8 +173,11 @@ request_choice(const PromotionRequest *request, const char *component, Choice *c
 Jsonb *
 request_choice_document(const PromotionRequest *request, const char *component)
 {
+	JsonbValue	own;
 	Choice		choice;
 
+	if (!json_find_in(request->choices, component, &own))
+		return request->choice;
 	request_choice(request, component, &choice);
 	return choice_document(&choice);
 }

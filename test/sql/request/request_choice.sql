@@ -189,6 +189,48 @@ SELECT isnt(pg_temp.digest($$"only" => '{.size,.password}'$$), pg_temp.digest($$
 SELECT isnt(pg_temp.digest($$choices => '{"s6": {"source_revision": 1}}'$$), pg_temp.digest($$"only" => NULL$$),
     'what is desired anyway');
 
+-- ---- an item is what promote_instance would do with these arguments ----
+CREATE FUNCTION pg_temp.promoted(more text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+BEGIN
+    EXECUTE format('SELECT pg_temp.entries(diff) FROM promote.promote_instance(%L, %L, %s)', 'shop-staging-s1',
+        'shop-production-s1', more) INTO result;
+    SELECT source_revision || ' ' || result INTO result FROM promote.revision WHERE project = 'shop'
+        AND environment = 'production' AND component = 's1' ORDER BY revision DESC LIMIT 1;
+    RAISE EXCEPTION USING ERRCODE = 'ZZ999';
+EXCEPTION WHEN SQLSTATE 'ZZ999' THEN
+    RETURN result;
+END
+$$;
+CREATE FUNCTION pg_temp.requested(more text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    number integer := pg_temp.open('{s1}', ', ' || more);
+    result text := (SELECT source_revision || ' ' || pg_temp.entries(diff)
+        FROM promote.preview_request('shop', number));
+BEGIN
+    PERFORM pg_temp.cancel(number);
+    RETURN result;
+END
+$$;
+SELECT pg_temp.edit('staging-s1', '{"list": [1, {"a": 2}], "c": 1}') \g /dev/null
+SELECT pg_temp.edit('production-s1', '{"list": [1, {"a": 3, "b": 3}], "d": 1}') \g /dev/null
+SELECT is(pg_temp.requested(v.common), pg_temp.promoted(v.common), v.common)
+  FROM (VALUES ('pin => false'), ('pin => true'), ($$"only" => '{.list[1],.c}'$$),
+    ($$"only" => '{.d,.size,release}'$$), ($$"only" => '{.d,release}', pin => true$$),
+    ($$source_state => 'running'$$), ($$source_state => 'running', "only" => '{.list}'$$),
+    ($$fill_defaults => true$$)) AS v (common);
+SELECT is(pg_temp.requested(format('overrides => %L, choices => %L', jsonb_build_object('s1', patch),
+        jsonb_build_object('s1', own))),
+    pg_temp.promoted(concat_ws(', ', quote_literal(patch), (SELECT string_agg(format('%I => %L', key, CASE
+        WHEN jsonb_typeof(value) = 'array' THEN translate(value::text, '[]', '{}') ELSE value #>> '{}' END), ', ')
+        FROM jsonb_each(own)))), patch::text || ' ' || own)
+  FROM (VALUES ('{}'::jsonb, '{"source_revision": 3}'::jsonb),
+    ('{"e": 1}', '{"source_revision": 4, "only": [".size"]}'),
+    ('[{"op": "add", "path": "/list/-", "value": 4}]', '{"only": [".size", ".c"], "expected_source_revision": 7}'),
+    ('[{"op": "test", "path": "/list/1/b", "value": 3}, {"op": "remove", "path": "/list/1"}]',
+        '{"only": [".size"], "source_state": "running", "fill_defaults": true}')) AS v (patch, own);
+
 -- ---- calls that are refused ----
 SELECT pg_temp.refuses(pg_temp.opens('{s1,s2}', more), state, detail, more)
   FROM (VALUES ($$"only" => '{}'$$, 'PM404', 'not an array of 1 to 1000 places'),
