@@ -31,6 +31,8 @@ CREATE TABLE promote.promotion_request (
     idempotency_key         text COLLATE "C",
     pin                     boolean NOT NULL DEFAULT false,
     reprovision             boolean NOT NULL DEFAULT false,
+    choice                  jsonb NOT NULL DEFAULT '{}',
+    choices                 jsonb NOT NULL DEFAULT '{}',
     actor                   text NOT NULL DEFAULT promote.current_actor(),
     database_role           text NOT NULL DEFAULT promote.current_database_role(),
     created_at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -55,6 +57,8 @@ CREATE TABLE promote.promotion_request (
     CONSTRAINT promotion_request_strategy_check
         CHECK (strategy IN ('one_by_one', 'waves', 'canary', 'all_at_once')),
     CONSTRAINT promotion_request_overrides_check CHECK (promote_internal.check_object(overrides, 'overrides')),
+    CONSTRAINT promotion_request_choice_check
+        CHECK (promote_internal.check_object(choice, 'choice') AND promote_internal.check_object(choices, 'choices')),
     CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
     CONSTRAINT promotion_request_status_check
         CHECK (status IN ('OPEN', 'RUNNING', 'BLOCKED', 'PAUSED', 'FAILED', 'ROLLING_BACK', 'ROLLED_BACK',
@@ -94,6 +98,8 @@ COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Whether r
 COMMENT ON COLUMN promote.promotion_request.idempotency_key IS 'The caller''s key for the call that opened it; NULL: it had none';
 COMMENT ON COLUMN promote.promotion_request.pin IS 'Whether the exact versions that the sources run are promoted, whatever their constraints';
 COMMENT ON COLUMN promote.promotion_request.reprovision IS 'Whether instances that were decommissioned are brought back; otherwise they are skipped';
+COMMENT ON COLUMN promote.promotion_request.choice IS 'What of the sources is taken: an object with only, source_state, preset and fill_defaults, as far as they were given';
+COMMENT ON COLUMN promote.promotion_request.choices IS 'By component, objects that go over choice, with source_revision and expected_source_revision as well';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request.created_at IS 'When it was opened';
@@ -112,7 +118,7 @@ COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'reprovision', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'reprovision', 'choice', 'choices', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
@@ -235,7 +241,7 @@ COMMENT ON COLUMN promote.promotion_request_preview.project IS 'The request''s p
 COMMENT ON COLUMN promote.promotion_request_preview.request IS 'The request';
 COMMENT ON COLUMN promote.promotion_request_preview.preview IS 'Number, from 1 per request';
 COMMENT ON COLUMN promote.promotion_request_preview.digest IS 'SHA-256 of the items'' canonical form';
-COMMENT ON COLUMN promote.promotion_request_preview.items IS 'What would be staged: an object per item with component, wave and skip_reason, or revisions, version, digests and the diff, masked';
+COMMENT ON COLUMN promote.promotion_request_preview.items IS 'What would be staged: an object per item with component, wave, what is chosen of the source, and skip_reason, or revisions, version, digests and the diff, masked';
 COMMENT ON COLUMN promote.promotion_request_preview.actor IS 'Who took it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request_preview.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request_preview.created_at IS 'When';
@@ -290,6 +296,8 @@ CREATE VIEW promote_internal.request_now AS
            r.destination_environment,
            NULLIF(r.scope -> 'selector', '{}') AS selector,
            r.overrides,
+           r.choice,
+           r.choices,
            r.strategy,
            r.rollback_mode,
            'request ' || r.request || COALESCE(': ' || r.message, '') AS message,
@@ -435,7 +443,8 @@ CREATE VIEW promote_internal.request_queued AS
 COMMENT ON VIEW promote_internal.request_queued IS 'Deployments of requests that no worker has begun';
 
 CREATE FUNCTION promote_internal.request_item_facts(
-    project text, source_environment text, destination_environment text, component text, selector jsonb)
+    project text, source_environment text, destination_environment text, component text, selector jsonb,
+    of_revision integer)
     RETURNS TABLE (has_source boolean, has_destination boolean, decommissioned boolean, in_scope boolean,
                    source_revision integer, revision integer, deployed_revision integer, source_digest bytea, is_deployed boolean, origin text, author text)
     LANGUAGE sql STABLE
@@ -460,7 +469,8 @@ CREATE FUNCTION promote_internal.request_item_facts(
           LEFT JOIN LATERAL (
                    SELECT r.digest FROM promote.revision AS r
                     WHERE r.project = s.project AND r.environment = s.environment AND r.component = s.component
-                      AND r.revision = s.revision
+                      -- as in promote_internal.proposal_from
+                      AND r.revision = CASE WHEN $6 IS NULL THEN s.revision WHEN $6 = -1 THEN s.deployed_revision ELSE $6 END
                     LIMIT 1) AS q ON true
           LEFT JOIN LATERAL (
                    SELECT r.digest, r.version, r.origin, r.actor FROM promote.revision AS r
@@ -479,9 +489,9 @@ CREATE FUNCTION promote_internal.request_item_facts(
                     LIMIT 1) AS d ON i.status = 'PROVISIONED'
          WHERE p.project = $1;
     END;
-REVOKE ALL ON FUNCTION promote_internal.request_item_facts(text, text, text, text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.request_item_facts(text, text, text, text, jsonb) IS
-'What an item is proposed by: its two instances, what they desire, who has staged that at the destination, and what runs there';
+REVOKE ALL ON FUNCTION promote_internal.request_item_facts(text, text, text, text, jsonb, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_item_facts(text, text, text, text, jsonb, integer) IS
+'What an item is proposed by: its two instances, what they desire, the digest of what is taken of the source, who has staged what is desired at the destination, and what runs there';
 
 -- What has no instance at one side is in the scope by its other attributes, to be seen.
 CREATE FUNCTION promote_internal.request_candidates(
@@ -563,23 +573,25 @@ CREATE FUNCTION promote.open_request(
     ticket text DEFAULT NULL, message text DEFAULT NULL,
     include_other_changes boolean DEFAULT false,
     copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
-    idempotency_key text DEFAULT NULL, pin boolean DEFAULT false, reprovision boolean DEFAULT false)
+    idempotency_key text DEFAULT NULL, pin boolean DEFAULT false, reprovision boolean DEFAULT false,
+    choices jsonb DEFAULT '{}', "only" text[] DEFAULT NULL, source_state text DEFAULT 'desired',
+    preset text DEFAULT NULL, fill_defaults boolean DEFAULT false)
     RETURNS promote.promotion_request
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_open_request';
-REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean) IS
-'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. Called again with the same idempotency key it returns the same request, its row as it is now and not as it was opened';
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean, jsonb, text[], text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean, jsonb, text[], text, text, boolean) IS
+'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. "only", source_state, preset and fill_defaults say of all items what promote_instance has them for, and choices by component, an object of these names, source_revision and expected_source_revision for each, which goes first. Called again with the same idempotency key it returns the same request, its row as it is now and not as it was opened';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
     RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason jsonb,
                    other_changes text, source_revision integer, base_revision integer, version text,
-                   diff jsonb, blockers jsonb, preview integer, digest bytea)
+                   diff jsonb, blockers jsonb, preview integer, digest bytea, choice jsonb)
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
     AS 'MODULE_PATHNAME', 'promote_preview_request';
 REVOKE ALL ON FUNCTION promote.preview_request(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.preview_request(text, integer) IS
-'What each item of a request would change, in order, why it would be skipped, what stands in its way, and which changes ride along; sensitive values are masked. The preview is kept, and execution is bound to its digest';
+'What each item of a request would change, in order, why it would be skipped, what stands in its way, and which changes ride along, with what is chosen of its source; sensitive values are masked. The preview is kept, and execution is bound to its digest';
 
 CREATE FUNCTION promote.advance_request(
     project text, request integer,
@@ -809,6 +821,9 @@ CREATE FUNCTION promote.handoff_text(project text, request integer) RETURNS text
                    || (SELECT pg_catalog.string_agg(t.component || CASE WHEN t.status = 'SKIPPED' THEN ' (skipped: ' || (t.skip_reason ->> 'message') || ')' ELSE '' END,
                                                     ', ' ORDER BY t.wave, t.component)
                          FROM promote.promotion_request_item AS t WHERE t.project = r.project AND t.request = r.request),
+                   'Takes: ' || NULLIF(pg_catalog.concat_ws('; ', NULLIF(r.choice, '{}')::text,
+                       (SELECT pg_catalog.string_agg(c.component || ': ' || c.own::text, '; ' ORDER BY c.component)
+                          FROM pg_catalog.jsonb_each(r.choices) AS c (component, own))), ''),
                    'Strategy: ' || r.strategy || ', rollback: ' || r.rollback_mode || ', soak: ' || r.soak,
                    'Approvals required: '
                    || COALESCE((SELECT pg_catalog.string_agg(a.rule || ': ' || a.quorum || ' of ' || a.role

@@ -221,3 +221,26 @@ json_write_number(char *to, Numeric number)
 		to = insert_point(digits + 1, to);
 	return write_exponent(to, n - 1);
 }
+
+/* A number as documents have it, to compare with theirs. */
+static Datum
+number_of(int32 number)
+{
+	return DirectFunctionCall1(int4_numeric, Int32GetDatum(number));
+}
+
+/* A whole number from 1 on that fits an integer; 0: the value is none. */
+int32
+json_whole_number(const JsonbValue *value)
+{
+	Datum		number;
+
+	if (value->type != jbvNumeric)
+		return 0;
+	number = NumericGetDatum(value->val.numeric);
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, number, number_of(1))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_gt, number, number_of(PG_INT32_MAX))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_ne, number, DirectFunctionCall1(numeric_floor, number))))
+		return 0;
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, number));
+}

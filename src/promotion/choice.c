@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -15,6 +16,9 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/sql.h"
+#include "json/number.h"
+#include "json/reader.h"
+#include "parse/name.h"
 #include "promotion/choice.h"
 
 #define MAX_PLACES 1000			/* that may be named */
@@ -82,26 +86,54 @@ choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice)
 	choice->fill_defaults = argument_bool(fcinfo, first + 1, false);
 }
 
+/* Take the argument that names places, which may be left out: NULL. */
+static Only *
+take_only(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? NULL : only_read(take_names(PG_GETARG_ARRAYTYPE_P(argument)));
+}
+
+/* Take the argument that names a state of the source. */
+static SourceState
+take_state(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *word = argument_text(fcinfo, argument);
+	SourceState state = word ? sql_enum(source_states, word) : SOURCE_DESIRED;
+
+	if (state == SOURCE_UNKNOWN)
+		refuse_choice("invalid source_state", psprintf("\"%s\" is neither desired nor running.", word),
+					  "Pass one of them, or leave it out for what the source desires.");
+	return state;
+}
+
 /* Take the arguments, of which the first has that number. */
 void
 choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
 {
-	char	   *state = argument_text(fcinfo, first + SOURCE_STATE);
-
 	*choice = (Choice) {
 		.source_revision = take_revision(fcinfo, first + SOURCE_REVISION, "source_revision"),
-		.source_state = state ? sql_enum(source_states, state) : SOURCE_DESIRED,
+		.source_state = take_state(fcinfo, first + SOURCE_STATE),
 		.expected_source_revision = take_revision(fcinfo, first + EXPECTED_SOURCE_REVISION, "expected_source_revision")
 	};
 	choice_take_filling(fcinfo, first + FILLING, choice);
-	if (choice->source_state == SOURCE_UNKNOWN)
-		refuse_choice("invalid source_state", psprintf("\"%s\" is neither desired nor running.", state),
-					  "Pass one of them, or leave it out for what the source desires.");
 	if (choice->source_revision && choice->source_state == SOURCE_RUNNING)
 		refuse_choice("invalid source_state", "What the source runs is asked for, and source_revision as well.",
 					  "Pass one of them.");
-	if (!PG_ARGISNULL(first + ONLY))
-		choice->only = only_read(take_names(PG_GETARG_ARRAYTYPE_P(first + ONLY)));
+	choice->only = take_only(fcinfo, first + ONLY);
+}
+
+/*
+ * Take the arguments that can say one thing of many sources, of which the first has that number: places, a
+ * state, and what fills in what would be missing.
+ */
+void
+choice_take_shared(FunctionCallInfo fcinfo, int first, Choice *choice)
+{
+	*choice = (Choice) {
+		.only = take_only(fcinfo, first),
+		.source_state = take_state(fcinfo, first + 1)
+	};
+	choice_take_filling(fcinfo, first + 2, choice);
 }
 
 /* Are constraint and channel taken from the source? */
@@ -121,22 +153,23 @@ complain_of(Only *only, const char *kind, const List *names, const char *argumen
 		only_complain(only, psprintf("%s %s", kind, (char *) lfirst(cell)), psprintf("it is copied with %s => true", argument));
 }
 
-/* Refuse what contradicts the other arguments of a promotion. */
+/* Refuse what contradicts the other arguments of a promotion to a destination. */
 void
-choice_check(const Choice *choice, bool pin, bool secrets, bool references)
+choice_check(const Choice *choice, const char *destination, bool pin, bool secrets, bool references)
 {
 	Only	   *only = choice->only;
 
 	if (only == NULL)
 		return;
 	if (pin && !only->release)
-		refuse_choice("nothing can be pinned", "\"only\" leaves the release out, and so the destination's constraint stays.",
+		refuse_choice(psprintf("\"%s\" cannot be pinned", destination), "\"only\" leaves the release out, and so the destination's constraint stays.",
 					  "Name " ONLY_RELEASE " as well, or leave pin out.");
 	if (secrets && only->secrets == NIL)
-		refuse_choice("no secret can be copied", "The call has copy_secrets, and \"only\" names no secret.",
+		refuse_choice(psprintf("no secret can be copied to \"%s\"", destination), "The call has copy_secrets, and \"only\" names no secret.",
 					  "Name those to be copied, as secret NAME, or leave copy_secrets out.");
 	if (references && only->references == NIL)
-		refuse_choice("no remote reference can be copied", "The call has copy_remote_references, and \"only\" names no reference.",
+		refuse_choice(psprintf("no remote reference can be copied to \"%s\"", destination),
+					  "The call has copy_remote_references, and \"only\" names no reference.",
 					  "Name those to be copied, as reference NAME, or leave copy_remote_references out.");
 	if (!secrets)
 		complain_of(only, "secret", only->secrets, "copy_secrets");
@@ -160,6 +193,168 @@ choice_write(JsonBuilder *builder, const Choice *choice)
 		json_build_field(builder, "preset", choice->preset);
 	if (choice->fill_defaults)
 		json_build_flag(builder, "fill_defaults", true);
+}
+
+/* What was chosen, as an object: an empty one for everything that the source desires. */
+Jsonb *
+choice_document(const Choice *choice)
+{
+	JsonBuilder	builder;
+
+	json_begin_object(&builder);
+	choice_write(&builder, choice);
+	return json_builder_finish(&builder);
+}
+
+/* ---- reading objects ---- */
+
+/* Reads a value into a choice; NULL: the default.  Returns why it cannot be, with "it"; NULL: it can. */
+typedef const char *(*ChoiceReader) (const JsonbValue *value, Choice *choice);
+
+/* Read places that are named alone.  A ChoiceReader. */
+static const char *
+read_only(const JsonbValue *value, Choice *choice)
+{
+	List	   *names = NIL;
+
+	choice->only = NULL;
+	if (value == NULL)
+		return NULL;
+	if (!json_is_array(value) || json_count(value) == 0 || json_count(value) > MAX_PLACES)
+		return psprintf("it is not an array of 1 to %d places", MAX_PLACES);
+	json_foreach(name, value)
+	{
+		if (name.value.type != jbvString)
+			return psprintf("element %u of it is not a string", name.index + 1);
+		names = lappend(names, pnstrdup(name.value.val.string.val, name.value.val.string.len));
+	}
+	choice->only = only_read(names);
+	return NULL;
+}
+
+/* Read a revision's number. */
+static const char *
+read_revision(const JsonbValue *value, int32 *revision)
+{
+	*revision = value ? json_whole_number(value) : 0;
+	return value && *revision == 0 ? "it is not the number of a revision" : NULL;
+}
+
+/* Read which revision of the source is taken.  A ChoiceReader. */
+static const char *
+read_source_revision(const JsonbValue *value, Choice *choice)
+{
+	return read_revision(value, &choice->source_revision);
+}
+
+/* Read which revision of the source is expected.  A ChoiceReader. */
+static const char *
+read_expected_source_revision(const JsonbValue *value, Choice *choice)
+{
+	return read_revision(value, &choice->expected_source_revision);
+}
+
+/* A text of its own of a string; NULL: the value is no string. */
+static char *
+string_of(const JsonbValue *value)
+{
+	return value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
+}
+
+/* Read a state of the source.  A ChoiceReader. */
+static const char *
+read_source_state(const JsonbValue *value, Choice *choice)
+{
+	char	   *word = value ? string_of(value) : NULL;
+
+	choice->source_state = word ? sql_enum(source_states, word) : value ? SOURCE_UNKNOWN : SOURCE_DESIRED;
+	return choice->source_state == SOURCE_UNKNOWN ? "it is neither desired nor running" : NULL;
+}
+
+/* Read the name of a preset.  A ChoiceReader. */
+static const char *
+read_preset(const JsonbValue *value, Choice *choice)
+{
+	choice->preset = value ? string_of(value) : NULL;
+	return value && choice->preset == NULL ? "it is not a name" : NULL;
+}
+
+/* Read whether defaults fill in.  A ChoiceReader. */
+static const char *
+read_fill_defaults(const JsonbValue *value, Choice *choice)
+{
+	choice->fill_defaults = value && value->type == jbvBool && value->val.boolean;
+	return value && value->type != jbvBool ? "it is neither true nor false" : NULL;
+}
+
+/* The keys of an object that says what is chosen: the names of the arguments. */
+static const struct
+{
+	const char *name;
+	ChoiceReader read;
+}			choice_keys[] = {
+	{"only", read_only},
+	{"source_revision", read_source_revision},
+	{"source_state", read_source_state},
+	{"expected_source_revision", read_expected_source_revision},
+	{"preset", read_preset},
+	{"fill_defaults", read_fill_defaults}
+};
+
+/* Read one field of an object into a choice, JSON null as the default.  Returns why not; NULL: it is read. */
+static const char *
+read_field(const JsonChild *field, Choice *choice)
+{
+	for (int i = 0; i < lengthof(choice_keys); i++)
+		if (json_string_is(&field->key, choice_keys[i].name))
+			return choice_keys[i].read(field->value.type == jbvNull ? NULL : &field->value, choice);
+	return "nothing of that name can be chosen";
+}
+
+/* Has the object such a key, with a value other than null? */
+static bool
+says(const Jsonb *object, const char *key)
+{
+	JsonbValue	value;
+
+	return json_find_in(object, key, &value) && value.type != jbvNull;
+}
+
+/*
+ * Read what an object says, on top of what was chosen before: a key of it wins, with null for the
+ * default, and a revision and a state of the source stand for each other.  Notes what cannot be read, a line
+ * each that begins with whose object it is.
+ */
+void
+choice_read(const Jsonb *object, const char *whose, Choice *choice, StringInfo problems)
+{
+	if (says(object, "source_revision"))
+		choice->source_state = SOURCE_DESIRED;
+	if (says(object, "source_state"))
+		choice->source_revision = 0;
+	json_foreach_in(field, &object->root)
+	{
+		const char *problem = read_field(&field, choice);
+
+		if (problem)
+			appendStringInfo(problems, "%s%s: %.*s: %s", problems->len > 0 ? "\n" : "", whose,
+							 field.key.val.string.len, field.key.val.string.val, problem);
+	}
+	if (choice->source_revision && choice->source_state == SOURCE_RUNNING)
+		appendStringInfo(problems, "%s%s: source_state: what runs is asked for, and source_revision as well",
+						 problems->len > 0 ? "\n" : "", whose);
+}
+
+/* Refuse what cannot be read, all of it at once. */
+void
+choice_require_read(StringInfo problems)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < lengthof(choice_keys); i++)
+		names = lappend(names, unconstify(char *, choice_keys[i].name));
+	if (problems->len > 0)
+		refuse_choice("invalid choices", problems->data, psprintf("The names are %s.", names_joined(names)));
 }
 
 /* What was taken alone, as an array of text; 0: everything. */

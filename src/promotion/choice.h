@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 
 #include "compose/only.h"
 #include "json/builder.h"
@@ -36,8 +37,12 @@ typedef struct Choice
 
 extern void choice_take(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice);
-extern void choice_check(const Choice *choice, bool pin, bool secrets, bool references);
+extern void choice_take_shared(FunctionCallInfo fcinfo, int first, Choice *choice);
+extern void choice_check(const Choice *choice, const char *destination, bool pin, bool secrets, bool references);
 extern void choice_write(JsonBuilder *builder, const Choice *choice);
+extern Jsonb *choice_document(const Choice *choice);
+extern void choice_read(const Jsonb *object, const char *whose, Choice *choice, StringInfo problems);
+extern void choice_require_read(StringInfo problems);
 extern bool choice_has_release(const Choice *choice);
 extern Datum choice_only(const Choice *choice);
 

@@ -127,14 +127,23 @@ refuse_source(const Promotion *promotion)
 	refuse_unconfigured(&promotion->source, "Configure the source first, with promote.configure_instance.");
 }
 
+/* Would another revision of the source be promoted than was looked at? */
+bool
+promotion_source_moved(const Promotion *promotion)
+{
+	int32		expected = promotion->choice.expected_source_revision;
+
+	return expected && expected != promotion->proposed.source_revision;
+}
+
 /* Refuse a source of which another revision would be promoted than was looked at. */
-static void
-check_source_revision(const Promotion *promotion)
+void
+promotion_require_source(const Promotion *promotion)
 {
 	int32		expected = promotion->choice.expected_source_revision;
 	int32		taken = promotion->proposed.source_revision;
 
-	if (expected && expected != taken)
+	if (promotion_source_moved(promotion))
 		ereport(ERROR,
 				(errcode(PM_REVISION_MOVED),
 				 errmsg("revision %d of \"%s\" is not what would be promoted", expected,
@@ -165,6 +174,13 @@ read_own_release(const Sql *sql, const InstanceKey *destination, bool read_only,
 	(void) sql_row(&rows, 0, own);
 }
 
+/* Which revision of its source a choice takes: a number, or what stands for one where proposals are read. */
+int32
+promotion_revision_of(const Choice *choice)
+{
+	return choice->source_state == SOURCE_RUNNING ? PROPOSAL_RUNNING : choice->source_revision;
+}
+
 /* Read the state of the source that was chosen, as a proposal for the destination. */
 static void
 read_source(const Sql *sql, Promotion *promotion, bool read_only)
@@ -176,11 +192,10 @@ read_source(const Sql *sql, Promotion *promotion, bool read_only)
 	if (!choice_has_release(choice))
 		read_own_release(sql, &promotion->destination, read_only, &release);
 	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
-						   choice->source_state == SOURCE_RUNNING ? PROPOSAL_RUNNING : choice->source_revision,
-						   release.constraint, release.channel, read_only, proposed);
+						   promotion_revision_of(choice), release.constraint, release.channel, read_only, proposed);
 	if (proposed->source_revision == 0)
 		refuse_source(promotion);
-	check_source_revision(promotion);
+	promotion_require_source(promotion);
 }
 
 /* Leave of the composed params what was named. */
@@ -192,6 +207,17 @@ take_only(const Sql *sql, Promotion *promotion, bool read_only)
 	promotion->base = compose_only(&promotion->proposed.proposal, promotion->base, only);
 	carry_check_only(sql, &promotion->carry, only, &promotion->source, &promotion->proposed, read_only);
 	only_require(only, instance_key_name(&promotion->destination));
+}
+
+/* Refuse a destination that is to keep its release, and has none. */
+static void
+refuse_keeping(const Promotion *promotion)
+{
+	ereport(ERROR,
+			(errcode(PM_NOT_CONFIGURED),
+			 errmsg("\"%s\" has no release of its own to keep", instance_key_name(&promotion->destination)),
+			 errdetail("It has no configuration yet, and \"only\" leaves the release out."),
+			 errhint("Name " ONLY_RELEASE " as well.")));
 }
 
 /*
@@ -206,8 +232,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 
 	read_source(sql, promotion, read_only);
 	if (proposed->current_revision == 0 && !choice_has_release(&promotion->choice))
-		refuse_unconfigured(&promotion->destination,
-							"Name " ONLY_RELEASE " in \"only\", too: it has none of its own to keep.");
+		refuse_keeping(promotion);
 	require_pinned(promotion);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
@@ -382,7 +407,8 @@ static void
 take_choice(FunctionCallInfo fcinfo, int first, Promotion *promotion)
 {
 	choice_take(fcinfo, promotion->options + first, &promotion->choice);
-	choice_check(&promotion->choice, promotion->pin, promotion->carry.secrets, promotion->carry.references);
+	choice_check(&promotion->choice, instance_key_name(&promotion->destination), promotion->pin,
+				 promotion->carry.secrets, promotion->carry.references);
 	promotion->carry.only = promotion->choice.only;
 }
 

@@ -44,6 +44,9 @@ typedef struct Problem
 } Problem;
 
 extern void promotion_check_key(const char *key);
+extern int32 promotion_revision_of(const Choice *choice);
+extern bool promotion_source_moved(const Promotion *promotion);
+extern void promotion_require_source(const Promotion *promotion);
 extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
 extern void promotion_require_own_placeholders(const Promotion *promotion, const char *action);

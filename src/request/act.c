@@ -154,11 +154,12 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 	propose_locked(sql, request, item, &proposal);
 	if (proposal.skip_reason)
 		return skip(request, item, proposal.skip_reason);
-	if (!request_is_as_previewed(item, &proposal))
+	if (!request_is_as_previewed(request, item, &proposal))
 		return not_done("preview_moved", psprintf("it has moved since preview %d: take another by promote.preview_request",
 												  request->preview));
 	if (proposal.other_changes && !request->include_other_changes)
 		return not_done("other_changes", psprintf("other changes ride along: %s", proposal.other_changes));
+	promotion_require_source(promotion);
 	promotion->proposed.plan = true;
 	promotion->proposed.proposal.allow_replace = false;
 	promotion_write(sql, promotion, request->message, CurrentMemoryContext, &staged);

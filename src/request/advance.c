@@ -452,7 +452,7 @@ check_item(void *state)
 
 	sql_enter(&sql);
 	request_propose(&sql, check->request, check->item, &proposal);
-	check->moved = !request_is_as_previewed(check->item, &proposal);
+	check->moved = !request_is_as_previewed(check->request, check->item, &proposal);
 	if (proposal.skip_reason == NULL)
 		check->other_changes = request_copy(check->request, proposal.other_changes);
 	sql_leave(&sql);
@@ -476,7 +476,7 @@ check_items(Advance *advance, Lines *moved, Lines *others)
 		MemoryContextSwitchTo(context);
 		/* an item that cannot be proposed is as previewed if the preview was refused, too */
 		if (!attempt(check_item, &check, &refusal))
-			check.moved = !request_is_as_previewed(check.item, NULL);
+			check.moved = !request_is_as_previewed(check.request, check.item, NULL);
 		MemoryContextSwitchTo(outer);
 		if (check.moved)
 			add_line(moved, psprintf("\"%s\" has moved since.", advance_name_of(advance, check.item)));

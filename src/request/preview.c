@@ -36,10 +36,10 @@ typedef struct ItemFacts
 	bool		has_destination;
 	bool		decommissioned;	/* was the destination, and nothing deployed since? */
 	bool		in_scope;		/* do the destination's attributes match the selector? */
-	int32		source_revision;	/* 0: none */
+	int32		source_revision;	/* that the source desires; 0: none */
 	int32		revision;		/* that the destination desires; 0: none */
 	int32		deployed_revision;	/* 0: nothing runs */
-	bytea	   *source_digest;
+	bytea	   *source_digest;	/* of what is taken of the source; NULL: there is no such revision */
 	bool		is_deployed;	/* is what is desired what runs? */
 	char	   *origin;			/* of the revision that is desired, as is author */
 	char	   *author;
@@ -50,15 +50,16 @@ static const SqlField facts_fields[] = {
 				   deployed_revision, source_digest, is_deployed, origin, author)
 };
 
-/* Read what is known of an item's two instances. */
+/* Read what is known of an item's two instances, and of what is taken of the source, see promotion_revision_of. */
 static void
-read_facts(const Sql *sql, const PromotionRequest *request, const char *component, ItemFacts *facts)
+read_facts(const Sql *sql, const PromotionRequest *request, const char *component, int32 of_revision,
+		   ItemFacts *facts)
 {
 	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM"
-									 " promote_internal.request_item_facts($1, $2, $3, $4, $5) AS f");
+									 " promote_internal.request_item_facts($1, $2, $3, $4, $5, $6) AS f");
 	SqlRows		rows = sql_run(sql, &read, AS_TEXT(request->project), AS_TEXT(request->source_environment),
 							   AS_TEXT(request->destination_environment), AS_TEXT(component),
-							   AS_JSONB(request->selector));
+							   AS_JSONB(request->selector), AS_NUMBER(of_revision));
 
 	if (!sql_row(&rows, 0, facts))
 		elog(ERROR, "project \"%s\" or an environment of request %d is gone", request->project, request->number);
@@ -99,7 +100,7 @@ request_left_scope(const Sql *sql, const PromotionRequest *request, const Reques
 {
 	ItemFacts	facts;
 
-	read_facts(sql, request, item->component, &facts);
+	read_facts(sql, request, item->component, PROPOSAL_DESIRED, &facts);
 	if (facts.decommissioned && !request->reprovision)
 		return would_revive(request, item->component);
 	/* an instance with a history cannot be deleted, so only its attributes can take it out of the scope */
@@ -114,7 +115,7 @@ request_leaves_alone(const Sql *sql, const PromotionRequest *request, const Requ
 {
 	ItemFacts	facts;
 
-	read_facts(sql, request, item->component, &facts);
+	read_facts(sql, request, item->component, PROPOSAL_DESIRED, &facts);
 	return facts.decommissioned && !request->reprovision;
 }
 
@@ -164,7 +165,6 @@ propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *pro
 	Promotion  *promotion = &proposal->promotion;
 	ListCell   *cell;
 
-	promotion->carry = request->carry;
 	sql_push_latest();
 	carry_take(sql, &promotion->carry, &promotion->source, &promotion->proposed, false);
 	PopActiveSnapshot();
@@ -174,6 +174,29 @@ propose_carry(const Sql *sql, const PromotionRequest *request, ItemProposal *pro
 	foreach(cell, promotion->carry.refused)
 		note_obstacle(proposal, "references",
 					  psprintf("remote reference %s: what runs has another one", (char *) lfirst(cell)));
+}
+
+/*
+ * Read an item's promotion and compose what would be staged.  That the source has moved is an
+ * obstacle beside others; promotion_require_source refuses it.
+ */
+static void
+read_promotion(const Sql *sql, const PromotionRequest *request, ItemProposal *proposal)
+{
+	Promotion  *promotion = &proposal->promotion;
+	Choice	   *choice = &promotion->choice;
+	int32		expected = choice->expected_source_revision;
+
+	promotion->pin = request->pin;
+	promotion->carry = request->carry;
+	promotion->carry.only = choice->only;
+	choice->expected_source_revision = 0;
+	promotion_read(sql, promotion, false);
+	choice->expected_source_revision = expected;
+	if (promotion_source_moved(promotion))
+		note_obstacle(proposal, "choice", psprintf("revision %d of \"%s\" would be promoted, and revision %d is expected",
+												   promotion->proposed.source_revision,
+												   instance_key_name(&promotion->source), expected));
 }
 
 /* Does the destination desire, as it is written, and run already what would be staged? */
@@ -195,7 +218,8 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	memset(proposal, 0, sizeof(*proposal));
 	promotion->source = (InstanceKey) {request->project, request->source_environment, item->component};
 	promotion->destination = request_instance(request, item->component);
-	read_facts(sql, request, item->component, &facts);
+	request_choice(request, item->component, &promotion->choice);
+	read_facts(sql, request, item->component, promotion_revision_of(&promotion->choice), &facts);
 	proposal->deployed_revision = facts.deployed_revision;
 	proposal->source_digest = facts.source_digest;
 	proposal->skip_reason = missing(request, &facts, item->component);
@@ -203,8 +227,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 		return;
 	promotion->overrides = json_find_in(request->overrides, item->component, &patch) ? json_from_view(&patch) :
 		json_empty_object();
-	promotion->pin = request->pin;
-	promotion_read(sql, promotion, false);
+	read_promotion(sql, request, proposal);
 	stage_number(proposed);
 	compose_obstacles(&proposed->proposal, add_obstacle, proposal);
 	propose_carry(sql, request, proposal);
@@ -212,7 +235,7 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
 	proposal->rendered_digest = config_digest(request->project, proposed->proposal.rendered);
 	proposal->other_changes = other_changes(request, item, &facts);
 	proposal->diff = proposal_diff(sql, proposed, false);
-	if (!is_nothing(proposed))
+	if (!is_nothing(proposed) || promotion_source_moved(promotion))
 		return;
 	proposal->diff = NULL;
 	proposal->skip_reason = skip_reason("nothing_to_do", psprintf("nothing to do: \"%s\" runs it already",
@@ -224,14 +247,17 @@ request_propose(const Sql *sql, const PromotionRequest *request, const RequestIt
  * proposal of NULL is one that was refused.
  */
 static Jsonb *
-item_document(const RequestItem *item, const ItemProposal *proposal)
+item_document(const PromotionRequest *request, const RequestItem *item, const ItemProposal *proposal)
 {
+	const Jsonb *choice = request_choice_document(request, item->component);
 	JsonBuilder	builder;
 
 	json_begin_object(&builder);
 	json_build_field(&builder, "component", item->component);
 	if (item->wave > 0)
 		json_build_number(&builder, "wave", item->wave);
+	if (JB_ROOT_COUNT(choice) > 0)
+		json_build_document(&builder, "choice", choice);
 	if (proposal == NULL)
 		json_build_field(&builder, "refused", "it cannot be staged");
 	else if (proposal->skip_reason)
@@ -253,9 +279,9 @@ item_document(const RequestItem *item, const ItemProposal *proposal)
 
 /* Would still be staged what was previewed?  A proposal of NULL is one that was refused. */
 bool
-request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal)
+request_is_as_previewed(const PromotionRequest *request, const RequestItem *item, const ItemProposal *proposal)
 {
-	return json_digest_equal(json_digest(item_document(item, proposal)), item->preview_digest);
+	return json_digest_equal(json_digest(item_document(request, item, proposal)), item->preview_digest);
 }
 
 /* Is the item staged, and is what it has staged still desired? */
@@ -349,6 +375,28 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 	return json_builder_finish(&builder);
 }
 
+/* The code of why a proposal was refused: of what stands in the way, not of the error. */
+static const char *
+refusal_code(int sqlstate)
+{
+	switch (sqlstate)
+	{
+		case PM_NO_PATH:
+			return "path";
+		case PM_RELEASE_BLOCKED:
+			return "release";
+		case PM_NOT_FOUND:
+		case PM_NOT_CONFIGURED:
+		case PM_NOT_DEPLOYED:
+		case PM_CANNOT_TAKE:
+			return "choice";
+		case PM_CONFLICT:
+			return "conflict";
+		default:
+			return "params";
+	}
+}
+
 /* The array with the one reason of an item whose proposal was refused. */
 static Jsonb *
 refusal_blocker(const Refusal *refusal)
@@ -356,9 +404,7 @@ refusal_blocker(const Refusal *refusal)
 	JsonBuilder	builder;
 
 	json_begin_array(&builder);
-	add_blocker(&builder, refusal->sqlstate == PM_NO_PATH ? "path" :
-				refusal->sqlstate == PM_RELEASE_BLOCKED ? "release" : "params",
-				refusal->message, GATE_NO_TIME, NULL);
+	add_blocker(&builder, refusal_code(refusal->sqlstate), refusal->message, GATE_NO_TIME, NULL);
 	return json_builder_finish(&builder);
 }
 
@@ -397,7 +443,7 @@ static void
 keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *blockers)
 {
 	RequestItem *item = &preview->items[preview->current];
-	const Jsonb *document = item_document(item, proposal);
+	const Jsonb *document = item_document(&preview->request, item, proposal);
 	MemoryContext inner = MemoryContextSwitchTo(preview->request.context);
 	const ProposedRevision *proposed = proposal ? &proposal->promotion.proposed : NULL;
 	bool		staged = proposal && proposal->skip_reason == NULL;
@@ -451,7 +497,8 @@ keep_former(Preview *preview)
 	Shown	   *shown = &preview->shown[preview->current];
 	JsonbValue	diff;
 
-	shown->document = item->status == ITEM_SKIPPED ? item_document(item, &skipped) : former_document(preview);
+	shown->document = item->status == ITEM_SKIPPED ?
+		item_document(&preview->request, item, &skipped) : former_document(preview);
 	if (json_find_in(shown->document, "diff", &diff))
 		shown->diff = json_from_view(&diff);
 }
@@ -591,7 +638,8 @@ put_row(FunctionCallInfo fcinfo, const Preview *preview, int number, const bytea
 			   AS_TEXT(request_instance_name(request, item->component)), AS_TEXT(item_statuses[item->status]),
 			   AS_JSONB(item->skip_reason), AS_TEXT(shown->other_changes), AS_NUMBER(item->source_revision),
 			   AS_NUMBER(item->base_revision), AS_TEXT(item->version), AS_JSONB(shown->diff),
-			   AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest));
+			   AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest),
+			   AS_JSONB(request_choice_document(request, item->component)));
 }
 
 /* promote.preview_request(project text, request integer) returns table, see sql/request/request.sql */

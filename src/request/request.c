@@ -17,6 +17,7 @@
 #include "grant/access.h"
 #include "grant/grants.h"
 #include "json/reader.h"
+#include "json/writer.h"
 #include "ledger/guard.h"
 #include "ledger/notify.h"
 #include "registry/instance.h"
@@ -153,6 +154,34 @@ request_instance_name(const PromotionRequest *request, const char *component)
 	return instance_key_name(&key);
 }
 
+/* What of a component's source is taken: what is chosen for it, on top of what is chosen for all. */
+void
+request_choice(const PromotionRequest *request, const char *component, Choice *choice)
+{
+	StringInfoData problems;
+	JsonbValue	own;
+
+	*choice = (Choice) {.source_state = SOURCE_DESIRED};
+	initStringInfo(&problems);
+	choice_read(request->choice, "all", choice, &problems);
+	if (json_find_in(request->choices, component, &own))
+		choice_read(json_from_view(&own), component, choice, &problems);
+	choice_require_read(&problems);
+}
+
+/* What of a component's source is taken, as an object: an empty one for all that it desires. */
+Jsonb *
+request_choice_document(const PromotionRequest *request, const char *component)
+{
+	JsonbValue	own;
+	Choice		choice;
+
+	if (!json_find_in(request->choices, component, &own))
+		return request->choice;
+	request_choice(request, component, &choice);
+	return choice_document(&choice);
+}
+
 /* Refuse a request that does not exist, saying how many do; 40001 if it came after the snapshot. */
 static void
 refuse_unknown(const Sql *sql, const PromotionRequest *request)
@@ -195,7 +224,8 @@ lock_request(const Sql *sql, const PromotionRequest *request, bool emergency)
 
 /* The columns of promote_internal.request_now AS r. */
 static const SqlField request_fields[] = {
-	SQL_FIELDS(PromotionRequest, "r", source_environment, destination_environment, selector, overrides),
+	SQL_FIELDS(PromotionRequest, "r", source_environment, destination_environment, selector, overrides, choice,
+			   choices),
 	SQL_ENUM_FIELD(PromotionRequest, strategy, "r.strategy", request_strategies),
 	SQL_ENUM_FIELD(PromotionRequest, rollback_mode, "r.rollback_mode", rollback_modes),
 	SQL_FIELDS(PromotionRequest, "r", message, include_other_changes, reprovision),
@@ -227,6 +257,8 @@ request_read(const Sql *sql, PromotionRequest *request)
 	if (request->selector)
 		request->selector = DatumGetJsonbPCopy(JsonbPGetDatum(request->selector));
 	request->overrides = DatumGetJsonbPCopy(JsonbPGetDatum(request->overrides));
+	request->choice = DatumGetJsonbPCopy(JsonbPGetDatum(request->choice));
+	request->choices = DatumGetJsonbPCopy(JsonbPGetDatum(request->choices));
 	if (request->head.hash)
 		request->head.hash = DatumGetByteaPCopy(PointerGetDatum(request->head.hash));
 	MemoryContextSwitchTo(inner);

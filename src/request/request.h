@@ -71,6 +71,8 @@ typedef struct PromotionRequest
 	char	   *destination_environment;
 	Jsonb	   *selector;		/* NULL: none */
 	Jsonb	   *overrides;		/* by component */
+	Jsonb	   *choice;			/* what of each source is taken, see choice_read */
+	Jsonb	   *choices;		/* by component, what goes over that */
 	RequestStrategy strategy;
 	RollbackMode rollback_mode;
 	char	   *message;		/* recorded with what it stages */
@@ -190,6 +192,8 @@ extern void request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, co
 extern char *request_subject(const PromotionRequest *request);
 extern InstanceKey request_instance(const PromotionRequest *request, const char *component);
 extern char *request_instance_name(const PromotionRequest *request, const char *component);
+extern void request_choice(const PromotionRequest *request, const char *component, Choice *choice);
+extern Jsonb *request_choice_document(const PromotionRequest *request, const char *component);
 extern void request_facts(JsonBuilder *facts, const PromotionRequest *request);
 extern void request_record(const Sql *sql, PromotionRequest *request, const char *event, JsonBuilder *facts);
 extern void request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus status, const char *reason);
@@ -212,7 +216,8 @@ extern RequestHealth request_health(const Sql *sql, const PromotionRequest *requ
 /* request/preview.c */
 extern void request_propose(const Sql *sql, const PromotionRequest *request, const RequestItem *item,
 							ItemProposal *proposal);
-extern bool request_is_as_previewed(const RequestItem *item, const ItemProposal *proposal);
+extern bool request_is_as_previewed(const PromotionRequest *request, const RequestItem *item,
+									const ItemProposal *proposal);
 extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
 extern bool request_leaves_alone(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 extern Jsonb *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);

@@ -12,7 +12,6 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
 
 #include "base/argument.h"
 #include "base/compat.h"
@@ -20,6 +19,7 @@
 #include "compose/overrides.h"
 #include "grant/access.h"
 #include "json/limits.h"
+#include "json/number.h"
 #include "json/reader.h"
 #include "json/writer.h"
 #include "ledger/guard.h"
@@ -35,7 +35,7 @@ enum
 {
 	PROJECT, SOURCE, DESTINATION, SCOPE, STRATEGY, WAVES, OVERRIDES, EXECUTION_WINDOW, ROLLBACK_MODE,
 	SOAK, CHECKS, VERIFICATION_OWNER, FALLBACK_OWNER, TICKET, MESSAGE, INCLUDE_OTHER_CHANGES, COPY_SECRETS,
-	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY, PIN, REPROVISION
+	COPY_REMOTE_REFERENCES, IDEMPOTENCY_KEY, PIN, REPROVISION, CHOICES, CHOICE
 };
 
 /* A component that may be in the scope. */
@@ -130,29 +130,6 @@ take_scope(Opening *opening)
 	}
 }
 
-/* A number as documents have it, to compare with theirs. */
-static Datum
-number_of(int32 number)
-{
-	return DirectFunctionCall1(int4_numeric, Int32GetDatum(number));
-}
-
-/* The size of a wave, a whole number that fits an integer; 0: the view is none. */
-static int
-wave_size(const JsonbValue *view)
-{
-	Datum		size;
-
-	if (view->type != jbvNumeric)
-		return 0;
-	size = NumericGetDatum(view->val.numeric);
-	if (DatumGetBool(DirectFunctionCall2(numeric_lt, size, number_of(1))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_gt, size, number_of(PG_INT32_MAX))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_ne, size, DirectFunctionCall1(numeric_floor, size))))
-		return 0;
-	return DatumGetInt32(DirectFunctionCall1(numeric_int4, size));
-}
-
 /* Refuse waves that are not an array of sizes and selectors, or that the strategy does not have. */
 static void
 check_waves(const Opening *opening)
@@ -176,7 +153,7 @@ check_waves(const Opening *opening)
 		refuse_argument("waves", "A canary is one wave, and then the rest.",
 						"Pass one size or selector, or use the strategy waves.");
 	json_foreach(wave, &waves)
-		if (wave_size(&wave.value) == 0 && !(json_is_object(&wave.value) && json_count(&wave.value) > 0))
+		if (json_whole_number(&wave.value) == 0 && !(json_is_object(&wave.value) && json_count(&wave.value) > 0))
 			refuse_argument("waves", psprintf("Wave %u is neither a size above 0 nor a selector.", wave.index + 1), hint);
 }
 
@@ -211,6 +188,17 @@ take_carry(FunctionCallInfo fcinfo, PromotionRequest *request)
 	access_require_in("secrets", request->project, request->destination_environment);
 }
 
+/* Take what is chosen, for all and by component. */
+static void
+take_choice(FunctionCallInfo fcinfo, PromotionRequest *request)
+{
+	Choice		choice;
+
+	choice_take_shared(fcinfo, CHOICE, &choice);
+	request->choice = choice_document(&choice);
+	request->choices = argument_optional_params(fcinfo, CHOICES, "choices");
+}
+
 /* Take the arguments that can be judged without reading anything. */
 static void
 take_arguments(FunctionCallInfo fcinfo, Opening *opening)
@@ -233,6 +221,7 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->reprovision = argument_bool(fcinfo, REPROVISION, false);
 	take_carry(fcinfo, request);
 	request->pin = argument_bool(fcinfo, PIN, false);
+	take_choice(fcinfo, request);
 	take_scope(opening);
 	check_waves(opening);
 	if (strcmp(request->source_environment, request->destination_environment) == 0)
@@ -417,6 +406,18 @@ check_not_empty(const Opening *opening)
 					" or a selector that their attributes contain.");
 }
 
+/* The component that a key of an argument by component names.  Refuses one of which nothing is promoted. */
+static char *
+require_promoted(const Opening *opening, const JsonbValue *key, const char *argument, const char *hint)
+{
+	char	   *component = pnstrdup(key->val.string.val, key->val.string.len);
+	Candidate  *candidate = find_candidate(opening, component);
+
+	if (candidate == NULL || candidate->skip_reason)
+		refuse_argument(argument, psprintf("Nothing of component \"%s\" is promoted.", component), hint);
+	return component;
+}
+
 /* Refuse overrides of components that are not promoted, and those that are neither a merge patch nor a JSON Patch. */
 static void
 check_overrides(const Opening *opening)
@@ -425,16 +426,68 @@ check_overrides(const Opening *opening)
 
 	json_foreach_in(patch, &opening->request.overrides->root)
 	{
-		char	   *component = pnstrdup(patch.key.val.string.val, patch.key.val.string.len);
-		Candidate  *candidate = find_candidate(opening, component);
+		char	   *component = require_promoted(opening, &patch.key, "overrides",
+												 "Their keys are components of the scope, their values merge patches or JSON Patches.");
 
-		if (candidate == NULL || candidate->skip_reason)
-			refuse_argument("overrides", psprintf("Nothing of component \"%s\" is promoted.", component),
-							"Their keys are components of the scope, their values merge patches or JSON Patches.");
 		if (patch.value.type != jbvBinary)
 			refuse_argument("overrides", psprintf("Those of \"%s\" are neither an object nor an array.", component),
 							"Pass a merge patch or a JSON Patch for each component.");
 		overrides_read(&overrides, json_from_view(&patch.value));
+	}
+}
+
+/* Refuse choices of components that are not promoted, and those that cannot be read, all at once. */
+static void
+check_choices(const Opening *opening)
+{
+	StringInfoData problems;
+
+	initStringInfo(&problems);
+	json_foreach_in(own, &opening->request.choices->root)
+	{
+		char	   *component = require_promoted(opening, &own.key, "choices",
+												 "Their keys are components of the scope, their values objects.");
+		Choice		choice = {.source_state = SOURCE_DESIRED};
+
+		if (json_is_object(&own.value))
+			choice_read(json_from_view(&own.value), component, &choice, &problems);
+		else
+			appendStringInfo(&problems, "%s%s: it is not an object", problems.len > 0 ? "\n" : "", component);
+	}
+	choice_require_read(&problems);
+}
+
+/* Refuse what is chosen for an item where it contradicts the other arguments, or itself. */
+static void
+check_choice(const PromotionRequest *request, const char *component)
+{
+	const char *name = request_instance_name(request, component);
+	Choice		choice;
+
+	request_choice(request, component, &choice);
+	choice_check(&choice, name, request->pin, request->carry.secrets, request->carry.references);
+	if (choice.only)
+		only_require(choice.only, name);
+}
+
+/* Check what is chosen for the items: for those of which nothing is said by themselves once. */
+static void
+check_items_choices(const Opening *opening)
+{
+	bool		checked = false;
+	JsonbValue	own;
+
+	check_choices(opening);
+	for (int i = 0; i < opening->count; i++)
+	{
+		const Candidate *candidate = &opening->candidates[i];
+		bool		has_own = json_find_in(opening->request.choices, candidate->component, &own);
+
+		CHECK_FOR_INTERRUPTS();
+		if (candidate->skip_reason || (checked && !has_own))
+			continue;
+		check_choice(&opening->request, candidate->component);
+		checked = checked || !has_own;
 	}
 }
 
@@ -469,7 +522,7 @@ fill_waves(Opening *opening)
 
 	json_foreach_in(wave, &opening->waves->root)
 	{
-		int			size = wave_size(&wave.value);
+		int			size = json_whole_number(&wave.value);
 		int			filled = fill_wave(opening, number + 1, size ? size : PG_INT32_MAX,
 									   size ? NULL : json_from_view(&wave.value));
 
@@ -563,7 +616,8 @@ check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 	value_of(fcinfo, FALLBACK_OWNER, TEXTOID), value_of(fcinfo, TICKET, TEXTOID), \
 	value_of(fcinfo, MESSAGE, TEXTOID), AS_BOOL((opening)->request.include_other_changes), \
 	AS_BOOL((opening)->request.carry.secrets), AS_BOOL((opening)->request.carry.references), \
-	AS_BOOL((opening)->request.pin), AS_BOOL((opening)->request.reprovision)
+	AS_BOOL((opening)->request.pin), AS_BOOL((opening)->request.reprovision), \
+	AS_JSONB((opening)->request.choice), AS_JSONB((opening)->request.choices)
 
 /* Write the request's row. */
 static void
@@ -572,9 +626,9 @@ write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening, c
 	static Statement write = {"INSERT INTO promote.promotion_request (project, request, idempotency_key,"
 		" source_environment, destination_environment, scope, strategy, waves, overrides, execution_window,"
 		" rollback_mode, soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes,"
-		" copy_secrets, copy_remote_references, pin, reprovision)"
+		" copy_secrets, copy_remote_references, pin, reprovision, choice, choices)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE($12, '0'), COALESCE($13, '{}'),"
-		" $14, $15, $16, $17, $18, $19, $20, $21, $22)"};
+		" $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
 
 	guarded_run(sql, &write, AS_REQUEST(&opening->request), AS_TEXT(key), AS_ASKED_FOR(fcinfo, opening));
 }
@@ -601,8 +655,9 @@ find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const ch
 		SQL_FIELD(FormerCall, same, "(r.source_environment, r.destination_environment, r.scope, r.strategy,"
 				  " r.waves, r.overrides, r.execution_window, r.rollback_mode, r.soak, r.checks, r.verification_owner,"
 				  " r.fallback_owner, r.ticket, r.message, r.include_other_changes, r.copy_secrets,"
-				  " r.copy_remote_references, r.pin, r.reprovision) IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9, $10,"
-				  " COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19, $20, $21)")
+				  " r.copy_remote_references, r.pin, r.reprovision, r.choice, r.choices) IS NOT DISTINCT FROM ($3, $4,"
+				  " $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19,"
+				  " $20, $21, $22, $23)")
 	};
 	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r"
 									 " WHERE r.project = $1 AND r.idempotency_key = $2");
@@ -679,6 +734,7 @@ promote_open_request(PG_FUNCTION_ARGS)
 	check_components(&opening);
 	check_not_empty(&opening);
 	check_overrides(&opening);
+	check_items_choices(&opening);
 	assign_waves(&opening);
 	items = items_document(&opening);
 	check_free(&sql, request, items);

@@ -182,6 +182,11 @@ sub open_request {
 	push @named, 'include_other_changes => true' if rand() < 0.7;
 	push @named, 'overrides => \'{"c1": {"size": 7}, "c3": {"size": 8}, "c5": {"size": 9}}\'' if $scope eq '{}'
 		&& rand() < 0.3;
+	push @named, '"only" => \'' . pick('{.size}', '{.size,release}', '{.fixed}') . "'" if rand() < 0.2;
+	push @named, "source_state => 'running'" if rand() < 0.1;
+	push @named, "choices => '" . pick('{"c1": {"only": null}, "c2": {"source_revision": 2}}',
+		'{"c1": {"only": [".size"]}, "c2": {"expected_source_revision": ' . int(rand 4) . '}}',
+		'{"c1": {"source_state": "running"}, "c2": {"preset": "none"}}') . "'" if $scope =~ /^\{\}|c1/ && rand() < 0.3;
 	return "SELECT fuzz.opened(promote.open_request('shop', 'staging', 'production', @{[join ', ', @named]}))";
 }
 

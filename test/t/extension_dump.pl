@@ -144,7 +144,8 @@ BEGIN
 END $$;
 SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": ["db"]}', 'canary', '1',
 	'{"db": {"text": "ünï"}}', '[2026-01-01,)',
-    'all', '1 day 02:00', '{smoke,"a b"}', 'vera', 'frank', 'CHG-7', E'tab\t');
+    'all', '1 day 02:00', '{smoke,"a b"}', 'vera', 'frank', 'CHG-7', E'tab\t', "only" => '{".[\"ünï code\"]"}',
+	choices => '{"db": {"preset": "groß"}}');
 SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
 SELECT count(*) FROM promote.preview_request('blog', 1);
 SELECT promote.advance_request('blog', 1);

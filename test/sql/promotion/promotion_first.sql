@@ -119,7 +119,10 @@ SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('ecomm-staging-
     'PM002', '^It has "production"\.$', '... in a preview');
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
     "only" => '{.size}')$$,
-    'PM005', 'no revision', 'without its release');
+    'PM005', 'has no configuration yet, and "only" leaves the release out', 'without its release');
+SELECT pg_temp.refuses($$SELECT * FROM promote.preview_promotion('ecomm-staging-cache', 'ecomm-production-cache',
+    "only" => '{.size}', fill_defaults => true)$$,
+    'PM005', 'has no configuration yet, and "only" leaves the release out', '... in a preview');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache', '{"account": "a",
     "net": {"cidr": "c", "mtu": 3}}', "only" => '{.size,release}')$$, 'what is named alone, with it');
 SELECT is(pg_temp.params('ecomm-production-cache'), '{"size": 3, "account": "a", "net": {"cidr": "c", "mtu": 3}}',

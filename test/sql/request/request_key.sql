@@ -41,7 +41,8 @@ SELECT is((SELECT status FROM promote.open_request('shop', 'staging', 'productio
 SELECT is(pg_temp.open(), 2, 'with nothing but defaults');
 SELECT is(pg_temp.open(), 2, '... again');
 SELECT is(pg_temp.open($$, scope => '{}', strategy => NULL, waves => NULL, overrides => NULL, rollback_mode => 'none',
-    soak => NULL, checks => NULL, include_other_changes => NULL, copy_secrets => NULL$$), 2,
+    soak => NULL, checks => NULL, include_other_changes => NULL, copy_secrets => NULL, choices => NULL, "only" => NULL,
+    source_state => 'desired', preset => NULL, fill_defaults => NULL$$), 2,
         '... where they are spelled out');
 
 -- ---- another call under the key ----
@@ -51,7 +52,9 @@ SELECT pg_temp.refuses(format('SELECT pg_temp.open(%L)', ', ' || a), 'PM402',
     $$execution_window => tstzrange(NULL, '2999-01-01')$$, $$rollback_mode => 'all'$$, $$soak => '1 s'$$,
     $$checks => '{smoke}'$$, $$verification_owner => 'vera'$$, $$fallback_owner => 'frank'$$, $$ticket => 'CHG-1'$$,
     $$message => 'because'$$, 'include_other_changes => true', 'copy_secrets => true',
-        'copy_remote_references => true', 'pin => true', 'reprovision => true'])
+        'copy_remote_references => true', 'pin => true', 'reprovision => true', $$"only" => '{.size}'$$,
+    $$source_state => 'running'$$, $$preset => 'big'$$, 'fill_defaults => true',
+    $$choices => '{"s1": {"preset": "big"}}'$$])
     AS a;
 SELECT pg_temp.refuses($$SELECT promote.open_request('shop', 'production', 'staging', idempotency_key => 'k')$$,
     'PM402',
