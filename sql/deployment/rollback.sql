@@ -3,11 +3,11 @@
 CREATE FUNCTION promote_internal.rollback_target(
     project text, environment text, component text, to_revision integer)
     RETURNS TABLE (
-        desired integer, revision integer, bundle text, version text, block_reason text, release_channel text,
-        judged_version text, judged_schema jsonb, params jsonb, kept_marks jsonb)
+        desired integer, revision integer, bundle text, version text, is_desired boolean, block_reason text,
+        release_channel text, judged_version text, judged_schema jsonb, params jsonb, kept_marks jsonb)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
-        SELECT i.revision, d.revision, d.bundle, d.version,
+        SELECT i.revision, d.revision, d.bundle, d.version, d.is_desired,
                (SELECT f.block_reason FROM promote.bundle_release AS f
                  WHERE f.bundle = d.bundle AND f.version = d.version),
                r.release_channel, r.version,
@@ -17,12 +17,20 @@ CREATE FUNCTION promote_internal.rollback_target(
                r.kept_marks
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
-              SELECT d.revision, d.bundle, d.version FROM promote.deployment AS d
+              SELECT m.bundle, rel.version
+                FROM promote.component AS m
+               CROSS JOIN LATERAL promote.resolve_release(m.bundle, i.version_constraint, i.release_channel) AS rel
+               WHERE m.project = i.project AND m.component = i.component LIMIT 1) AS now ON true
+          LEFT JOIN LATERAL (
+              SELECT d.revision, d.bundle, d.version, same.is_desired
+                FROM promote.deployment AS d
+               CROSS JOIN LATERAL (
+                    SELECT d.revision = i.revision AND d.bundle = now.bundle AND d.version = now.version) AS same (is_desired)
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                  -- both are what the index has: whatever may have changed an instance, in order
                  AND d.action <> 'PLAN' AND d.started_at IS NOT NULL
                  AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
-                 AND CASE WHEN $4 IS NULL THEN d.revision <> i.revision ELSE d.revision = $4 END
+                 AND CASE WHEN $4 IS NULL THEN same.is_desired IS NOT TRUE ELSE d.revision = $4 END
                ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d ON true
           LEFT JOIN LATERAL (
               SELECT r.project, r.digest, r.release_channel, r.bundle, r.version, r.kept_marks
@@ -33,7 +41,7 @@ CREATE FUNCTION promote_internal.rollback_target(
     END;
 REVOKE ALL ON FUNCTION promote_internal.rollback_target(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.rollback_target(text, text, text, integer) IS
-'Where a rollback leads to: the configuration and the release (bundle, version) of the last PROVISION of a revision that was completed; of any but the desired one where none is named. judged_ is the release that the revision was judged by, its schema only where it is another one. All but the desired revision is NULL where nothing ran that it could lead to; no row where the instance is not there';
+'Where a rollback leads to: the configuration and the release (bundle, version) of the last PROVISION of a revision that was completed; where none is named, of the last one that is not what is desired now: the desired revision by the release that its constraint selects now, which is_desired tells. judged_ is the release that the revision was judged by, its schema only where it is another one. All but the desired revision is NULL where nothing ran that it could lead to; no row where the instance is not there';
 
 CREATE FUNCTION promote_internal.deployed_revisions(project text, environment text, component text)
     RETURNS text

@@ -126,8 +126,7 @@ CREATE FUNCTION promote_internal.brought_release(
               SELECT s.revision, s.source_environment, s.source_revision, s.version_constraint, s.release_channel
                 FROM promote.revision AS s
                WHERE s.project = i.project AND s.environment = i.environment AND s.component = i.component
-                 AND s.revision > COALESCE(i.deployed_revision, 0) AND s.revision < $4
-                 AND s.source_environment <> s.environment
+                 AND s.revision < $4 AND s.source_environment <> s.environment
                ORDER BY s.revision DESC LIMIT 1) AS s
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
            AND (run.bundle, run.version) IS DISTINCT FROM ($5, $6)
@@ -141,7 +140,7 @@ CREATE FUNCTION promote_internal.brought_release(
     END;
 REVOKE ALL ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) IS
-'From where the release was brought that a revision without a source would run: by the last promotion or fork before it that was not deployed. No row where that release runs already, or where somebody has chosen it since, by another constraint or channel or by going back';
+'From where the release was brought that a revision without a source would run: by the last promotion or fork before it, deployed or not. No row where that release runs already, or where somebody has chosen it since, by another constraint or channel or by going back';
 
 CREATE FUNCTION promote_internal.missing_references(
     project text, environment text, component text, bundle text, version text, coming jsonb)

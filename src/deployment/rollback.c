@@ -40,6 +40,7 @@ typedef struct Rollback
 	int32		revision;
 	char	   *bundle;
 	const char *version;		/* release that ran */
+	bool		is_desired;		/* the desired revision, by the release that its constraint selects now */
 	char	   *block_reason;	/* NULL: the release may be deployed */
 	char	   *channel;
 	char	   *judged_version; /* release that the revision was judged by */
@@ -52,7 +53,7 @@ typedef struct Rollback
 } Rollback;
 
 static const SqlField target_fields[] = {
-	SQL_FIELDS(Rollback, "t", desired, revision, bundle, version, block_reason),
+	SQL_FIELDS(Rollback, "t", desired, revision, bundle, version, is_desired, block_reason),
 	SQL_FIELD(Rollback, channel, "t.release_channel"),
 	SQL_FIELDS(Rollback, "t", judged_version, judged_schema, params),
 	SQL_FIELD(Rollback, kept, "t.kept_marks")
@@ -144,29 +145,19 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Make the proposal to plan what is desired already, and what would be deployed of it: by the release that its
- * constraint selects now.  That is no reason to stage it again.
+ * Make the proposal: the old configuration by the release that ran with it, from the old channel.  Where that is
+ * what is desired already, it is proposed as it is, by its own constraint, and not staged again.
  */
-static void
-propose_desired(const Sql *sql, Rollback *rollback)
-{
-	ProposedRevision *proposed = &rollback->proposed;
-
-	proposal_from(sql, &rollback->key, rollback->key.environment, NULL, NULL, false, proposed);
-	rollback->version = proposed->proposal.version;
-	proposed->current_version = unconstify(char *, rollback->version);
-	rollback->block_reason = proposed->block_reason;
-}
-
-/* Make the proposal: the old configuration by the release that ran with it, from the old channel. */
 static void
 propose(const Sql *sql, Rollback *rollback)
 {
 	ProposedRevision *proposed = &rollback->proposed;
 
-	if (rollback->revision != 0 && rollback->revision == rollback->desired)
+	if (rollback->is_desired)
 	{
-		propose_desired(sql, rollback);
+		proposal_from(sql, &rollback->key, rollback->key.environment, NULL, NULL, false, proposed);
+		/* by the release that it was judged by, it would be a change */
+		proposed->current_version = unconstify(char *, rollback->version);
 		return;
 	}
 	proposal_from(sql, &rollback->key, rollback->key.environment, rollback->version, rollback->channel, false,

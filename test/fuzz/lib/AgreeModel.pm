@@ -218,18 +218,20 @@ sub edit {
 		constraint => $constraint // $desired->{constraint}, channel => $channel // $desired->{channel});
 }
 
-# A rollback to a revision, or to the one deployed last that is not desired; nothing if there is none.
+# A rollback to a revision, or to what was deployed last that is not what is desired now; nothing if there is none.
 sub rollback {
 	my ($self, $instance, $revision) = @_;
-	my ($ran) = grep { defined $revision ? $_->{revision} == $revision : $_->{revision} != $instance->{revision} }
+	my $desired = $self->desired($instance);
+	my $is_desired = sub { $_[0]{revision} == $instance->{revision} && $_[0]{version} eq $desired->{version} };
+	my ($ran) = grep { defined $revision ? $_->{revision} == $revision : !$is_desired->($_) }
 		sort { $b->{started} <=> $a->{started} } @{ $instance->{ran} };
 	return if !$ran;
 	my $written = $instance->{revisions}{ $ran->{revision} };
 	return $self->proposal($instance, params => $written->{params}, channel => $written->{channel},
-		constraint => $ran->{version}, version => $ran->{version}) if $ran->{revision} != $instance->{revision};
-	# what is desired already is planned by the release of now, and not staged again
+		constraint => $ran->{version}, version => $ran->{version}) if !$is_desired->($ran);
+	# what is desired already is planned, and not staged again
 	my $proposal = $self->proposal($instance, %$written);
-	$proposal->{version} = $self->resolve(@$written{qw(constraint channel)});
+	$proposal->{version} = $ran->{version};
 	return $proposal;
 }
 

@@ -178,24 +178,55 @@ SELECT is((SELECT deployed_version FROM promote.instance_status WHERE instance =
 SELECT is(pg_temp.lines($$SELECT changed FROM promote.rollback_instance('ecomm-production-cache', 1)$$), '(f)',
     'and is desired for all that');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('redis', '1.3.0', '{}');
-CREATE TEMP TABLE rehearsed ON COMMIT DROP AS SELECT * FROM promote.rehearse_rollback('ecomm-production-cache', 1);
-SELECT is(pg_temp.lines('SELECT kind, path, change, old_value, new_value, since FROM rehearsed'),
-    '(release,"release version",change,"""1.2.0""","""1.3.0""",1)', 'what is desired is planned by the release of now');
-CREATE TEMP TABLE back ON COMMIT DROP AS SELECT * FROM promote.rollback_instance('ecomm-production-cache', 1);
-SELECT is(pg_temp.lines($$SELECT b.changed, b.new_revision, d.revision, d.version, b.diff = d.diff,
-    (SELECT jsonb_agg(e ->> 'path') FROM jsonb_array_elements(d.diff) AS e) = (SELECT jsonb_agg(r.path)
-    FROM rehearsed AS r)
-    FROM back AS b JOIN promote.deployment AS d ON d.deployment = b.deployment
-   WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'cache'$$), '(f,1,1,1.3.0,t,t)',
-    '... as it was rehearsed, and not staged again');
-SELECT is(pg_temp.work('ecomm-production-cache'), 1, '... which a worker plans');
-SELECT is(pg_temp.lines($$SELECT d.version, d.plan = b.deployment FROM back AS b,
-    promote.deploy_instance('ecomm-production-cache') AS d$$), '(1.3.0,t)', '... and that is what is deployed');
-SELECT promote.abort_deployment('ecomm-production-cache', deployment) FROM promote.instance
-    WHERE name = 'ecomm-production-cache' \g /dev/null
-SELECT promote.block_release('redis', '1.3.0', 'bad') \g /dev/null
+
+-- ---- back from a release that came by the constraint: the revision stays, what ran of it does not ----
+-- Goes back, and compares the rehearsal, the result, the plan and the revision with each other: a line of what all say.
+CREATE FUNCTION pg_temp.back_from(arguments text DEFAULT 'NULL') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    shown text;
+    back record;
+BEGIN
+    shown := pg_temp.lines(format('SELECT path, change, old_value, new_value
+        FROM promote.rehearse_rollback(''ecomm-production-cache'', %s)', arguments));
+    EXECUTE format('SELECT * FROM promote.rollback_instance(''ecomm-production-cache'', %s)', arguments) INTO back;
+    RETURN concat_ws(' ', back.new_revision, back.changed,
+        (SELECT concat_ws(' ', d.action, d.revision, d.version, d.diff = back.diff) FROM promote.deployment AS d
+          WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'cache'
+            AND d.deployment = back.deployment),
+        pg_temp.lines(format('SELECT e -> ''path'' #>> ''{}'', e -> ''change'' #>> ''{}'', e -> ''old'', e -> ''new''
+            FROM jsonb_array_elements(%L) AS e', back.diff)) IS NOT DISTINCT FROM shown,
+        (SELECT concat_ws(' ', r.origin, r.version_constraint, r.source_revision) FROM promote.revision AS r
+          WHERE r.project = 'ecomm' AND r.environment = 'production' AND r.component = 'cache'
+            AND r.revision = back.new_revision));
+END
+$$;
+SAVEPOINT upgrade;
+SELECT is(pg_temp.back_from('1'), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1',
+    'the revision that is desired is gone back to by the release that ran');
+ROLLBACK TO upgrade;
+SELECT pg_temp.fails('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.back_from(), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'once the next one has failed, it is the default');
+SELECT pg_temp.work('ecomm-production-cache'), promote.deploy_instance('ecomm-production-cache'),
+    pg_temp.work('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.lines($$SELECT status, deployed_version FROM promote.instance_status
+    WHERE instance = 'ecomm-production-cache'$$), '(in_sync,1.2.0)', '... and it is deployed');
+ROLLBACK TO upgrade;
+SELECT pg_temp.fails('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.back_from('1'), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'or by its number');
+ROLLBACK TO upgrade;
+SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.back_from('1'), '1 f t edit ~1', 'what ran of it last is what is desired, where the next one has worked');
+SELECT is(pg_temp.back_from(), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'the default is what ran before that');
+SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
+SELECT is(pg_temp.back_from(), '3 t PLAN 3 1.3.0 t t rollback 1.3.0 1', '... and toggles');
+ROLLBACK TO upgrade;
+SELECT promote.block_release('redis', '1.2.0', 'bad') \g /dev/null
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-cache', 1)$$, 'PM510',
-    'Release redis 1.3.0 is blocked', 'unless that release is blocked');
+    'Release redis 1.2.0 is blocked', 'unless that release is blocked');
+ROLLBACK TO upgrade;
+SELECT promote.block_release('redis', '1.3.0', 'bad') \g /dev/null
+SELECT is(pg_temp.back_from('1'), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'a block of the other one stops nothing');
+ROLLBACK TO upgrade;
 SELECT promote.configure_instance('ecomm-production-cache', '{"token": "new"}', '1.2.0') \g /dev/null
 SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT path, old_value, new_value, sensitive

@@ -180,7 +180,12 @@ SELECT pg_temp.rule('production', 'require_proven_release', 'false'), pg_temp.br
     pg_temp.ship('production', 'job'), pg_temp.rule('production', 'require_proven_release', 'true') \g /dev/null
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.3.0', '{}');
 SELECT pg_temp.edit('production', '{"replicas": 8}') \g /dev/null
-SELECT is(pg_temp.unproven('production'), NULL, 'what was promoted and deployed brings nothing any more');
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.3.0'),
+    'its constraint brings what is published since, also by an edit of what was promoted and deployed');
+SELECT pg_temp.refuses($$SELECT promote.deploy_instance('line-production-job')$$, 'PM601', '^release_unproven: ',
+    '... which does not ship it');
+SELECT promote.plan_instance('line-production-job'), pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.unproven('production'), pg_temp.missing('1.3.0'), '... nor when it is planned once more');
 SELECT pg_temp.bring('production', '2.0.0') \g /dev/null
 SELECT is(pg_temp.unproven('production'), pg_temp.missing('2.0.0'), 'the next promotion does');
 SELECT promote.rollback_instance('line-production-job', (SELECT revision FROM promote.deployment
