@@ -26,7 +26,7 @@ const char *const source_states[] = {
 /* The arguments, counted from the first of them. */
 enum ChoiceArgument
 {
-	ONLY, SOURCE_REVISION, SOURCE_STATE, EXPECTED_SOURCE_REVISION, FILLING
+	ONLY, SOURCE_REVISION, SOURCE_STATE, EXPECTED_SOURCE_REVISION, FILLING, MODE = FILLING + 2, ON_CONFLICT
 };
 
 /* Refuse an argument for a reason, a sentence. */
@@ -38,6 +38,17 @@ refuse_choice(const char *what, const char *detail, const char *hint)
 			 errmsg("%s", what),
 			 errdetail_internal("%s", detail),
 			 errhint("%s", hint)));
+}
+
+/* Refuse to decide conflicts where the mode, that of the call or else of the environment, knows none. */
+void
+choice_check_mode(const Choice *choice, PromotionMode mode)
+{
+	if (mode == MODE_REPLACE && choice->on_conflict != MERGE_CHOOSE_NONE)
+		refuse_choice("on_conflict decides nothing", choice->mode == MODE_REPLACE ?
+					  "The mode of the call is replace, which knows no conflicts." :
+					  "The promotion_mode of the destination's environment is replace, which knows no conflicts.",
+					  "Pass mode => 'merge', or leave on_conflict out.");
 }
 
 /* The elements of an array of names: a list of char *. */
@@ -82,6 +93,21 @@ choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice)
 	choice->fill_defaults = argument_bool(fcinfo, first + 1, false);
 }
 
+/* Take the arguments that say how to go about what the destination has changed itself. */
+static void
+take_mode(FunctionCallInfo fcinfo, int first, Choice *choice)
+{
+	char	   *mode = argument_text(fcinfo, first + MODE);
+
+	choice->mode = mode ? sql_enum(promotion_modes, mode) : MODE_UNKNOWN;
+	if (mode && choice->mode == MODE_UNKNOWN)
+		refuse_choice("invalid mode", "It is neither replace nor merge.",
+					  "Pass one of them, or leave it out for what the destination's environment says.");
+	choice->on_conflict = merge_choice(argument_text(fcinfo, first + ON_CONFLICT));
+	if (choice->mode == MODE_REPLACE)
+		choice_check_mode(choice, MODE_REPLACE);
+}
+
 /* Take the arguments, of which the first has that number. */
 void
 choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
@@ -94,6 +120,7 @@ choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
 		.expected_source_revision = take_revision(fcinfo, first + EXPECTED_SOURCE_REVISION, "expected_source_revision")
 	};
 	choice_take_filling(fcinfo, first + FILLING, choice);
+	take_mode(fcinfo, first, choice);
 	if (choice->source_state == SOURCE_UNKNOWN)
 		refuse_choice("invalid source_state", psprintf("\"%s\" is neither desired nor running.", state),
 					  "Pass one of them, or leave it out for what the source desires.");
@@ -160,6 +187,10 @@ choice_write(JsonBuilder *builder, const Choice *choice)
 		json_build_field(builder, "preset", choice->preset);
 	if (choice->fill_defaults)
 		json_build_flag(builder, "fill_defaults", true);
+	if (choice->mode != MODE_UNKNOWN)
+		json_build_field(builder, "mode", promotion_modes[choice->mode]);
+	if (choice->on_conflict != MERGE_CHOOSE_NONE)
+		json_build_field(builder, "on_conflict", merge_choices[choice->on_conflict]);
 }
 
 /* What was taken alone, as an array of text; 0: everything. */

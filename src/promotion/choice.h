@@ -8,8 +8,10 @@
 
 #include "fmgr.h"
 
+#include "compose/merge.h"
 #include "compose/only.h"
 #include "json/builder.h"
+#include "promotion/proposal.h"
 
 /* Which of a source's states is promoted. */
 typedef enum SourceState
@@ -30,13 +32,16 @@ typedef struct Choice
 	int32		expected_source_revision;	/* 0: any */
 	char	   *preset;			/* name of one of the release's, for what would be missing; NULL: none */
 	bool		fill_defaults;	/* do the schema's defaults fill in what is missing? */
+	PromotionMode mode;			/* MODE_UNKNOWN: that of the destination's environment */
+	MergeChoice on_conflict;	/* who wins where both changed the same, in a merge */
 } Choice;
 
-#define CHOICE_ARGUMENTS 6		/* that choice_take takes */
+#define CHOICE_ARGUMENTS 8		/* that choice_take takes */
 
 extern void choice_take(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_check(const Choice *choice, bool pin, bool secrets, bool references);
+extern void choice_check_mode(const Choice *choice, PromotionMode mode);
 extern void choice_write(JsonBuilder *builder, const Choice *choice);
 extern bool choice_has_release(const Choice *choice);
 extern Datum choice_only(const Choice *choice);
