@@ -90,8 +90,11 @@ look_up(const EntryIndex *index, const char *path)
 {
 	const Entry wanted = {.path = path};
 	const Entry *key = &wanted;
-	const Entry **found = bsearch(&key, index->sorted, index->entries.count, sizeof(Entry *), compare_entries);
+	const Entry **found;
 
+	if (index->entries.count == 0)
+		return NULL;
+	found = bsearch(&key, index->sorted, index->entries.count, sizeof(Entry *), compare_entries);
 	return found ? *found : NULL;
 }
 

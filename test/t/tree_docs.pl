@@ -49,9 +49,8 @@ my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan 
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference
 		verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(apply blame compare drift gate health history matrix override policy release report
-		request rollback
-		status window)),
+	(map { ("reference/$_" => $deployed) } qw(apply blame compare drift gate health history matrix override policy
+		release report request rollback status window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop
 		guard-production promote-in-waves promote-one-instance
 		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use vote-for-your-users
