@@ -364,27 +364,18 @@ read_field(const JsonChild *field, Choice *choice)
 	return "nothing of that name can be chosen";
 }
 
-/* Has the object such a key, with a value other than null? */
-static bool
-says(const Jsonb *object, const char *key)
-{
-	JsonbValue	value;
-
-	return json_find_in(object, key, &value) && value.type != jbvNull;
-}
-
 /*
  * Read what an object says, on top of what was chosen before: a key of it wins, with null for the
- * default, and a revision and a state of the source stand for each other.  Notes what cannot be read, a line
- * each that begins with whose object it is.
+ * default, and a revision of the source also over a state that was chosen before.  Notes what cannot
+ * be read, a line each that begins with whose object it is.
  */
 void
 choice_read(const Jsonb *object, const char *whose, Choice *choice, StringInfo problems)
 {
-	if (says(object, "source_revision"))
+	JsonbValue	revision;
+
+	if (json_find_in(object, "source_revision", &revision) && revision.type != jbvNull)
 		choice->source_state = SOURCE_DESIRED;
-	if (says(object, "source_state"))
-		choice->source_revision = 0;
 	json_foreach_in(field, &object->root)
 	{
 		const char *problem = read_field(&field, choice);
