@@ -51,7 +51,24 @@ SELECT count(*) FROM unnest(ARRAY[4, 64]) AS kb, LATERAL (
         bench.document(kb) || '{"account_id": "a-destination", "replicas": 2}', '1.0.0')) AS x
 \g /dev/null
 
--- Both run what they desire, as in life.
+-- A source with two revisions, and two destinations that have changed it themselves, for what merging costs.
+INSERT INTO promote.environment (project, environment, require_proven_release)
+SELECT 'bench', environment, false FROM unnest(ARRAY['origin', 'merged', 'replaced']) AS environment;
+INSERT INTO promote.instance (project, environment, component)
+SELECT 'bench', environment, 'c64' FROM unnest(ARRAY['origin', 'merged', 'replaced']) AS environment;
+CREATE FUNCTION bench.change(path text, becomes jsonb, every integer) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_object_agg(s.key, jsonb_build_object(path, becomes)) FROM jsonb_each(bench.document(64)) AS s
+     WHERE s.key ~ '^service_' AND split_part(s.key, '_', 2)::integer % every = 0
+$$;
+SELECT promote.configure_instance('bench-origin-c64', bench.document(64), '1.0.0') \g /dev/null
+SELECT promote.configure_instance('bench-origin-c64', bench.change('port', '9000', 10)) \g /dev/null
+SELECT count(*) FROM unnest(ARRAY['bench-merged-c64', 'bench-replaced-c64']) AS name, LATERAL (
+    SELECT promote.promote_instance('bench-origin-c64', name, source_revision => 1)
+    UNION ALL
+    SELECT promote.configure_instance(name, bench.change('weight', '1', 7))) AS x
+\g /dev/null
+
+-- All run what they desire, as in life.
 \ir work.sql
 CALL bench.work();
 SELECT count(*) FROM promote.instance AS i, LATERAL promote.deploy_instance(i.name) \g /dev/null

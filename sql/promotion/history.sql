@@ -78,6 +78,7 @@ CREATE TABLE promote.revision (
     overrides          jsonb,
     mode               text COLLATE "C",
     "only"             text[] COLLATE "C",
+    pinned_version     promote.semantic_version,
     kept_marks         jsonb,
     plan               boolean NOT NULL DEFAULT true,
     allow_replace      boolean NOT NULL DEFAULT false,
@@ -123,6 +124,7 @@ COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s revision th
 COMMENT ON COLUMN promote.revision.overrides IS 'What was laid on top: a merge patch, or, an array, a JSON Patch; of an edit, the patch itself';
 COMMENT ON COLUMN promote.revision.mode IS 'Of a promotion: replace, where it was composed of the source; merge, where only what had changed there; NULL: it is none';
 COMMENT ON COLUMN promote.revision."only" IS 'Of a promotion: what was taken alone, as paths and names; NULL: everything';
+COMMENT ON COLUMN promote.revision.pinned_version IS 'Of a promotion: the exact version that the source ran, which it took for the source''s constraint; NULL: it was not pinned, or took no release';
 COMMENT ON COLUMN promote.revision.kept_marks IS 'Paths of leaves that the release does not mark in this configuration, but whose values come from places that are marked: they are masked as well; NULL: none';
 COMMENT ON COLUMN promote.revision.plan IS 'Whether a PLAN deployment was asked for';
 COMMENT ON COLUMN promote.revision.allow_replace IS 'Whether the revision may change immutable values of a provisioned instance';

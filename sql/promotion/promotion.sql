@@ -41,14 +41,15 @@ CREATE FUNCTION promote.preview_promotion(
     copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false, pin boolean DEFAULT false,
     reprovision boolean DEFAULT false,
     "only" text[] DEFAULT NULL, source_revision integer DEFAULT NULL, source_state text DEFAULT 'desired',
-    expected_source_revision integer DEFAULT NULL, preset text DEFAULT NULL, fill_defaults boolean DEFAULT false)
+    expected_source_revision integer DEFAULT NULL, preset text DEFAULT NULL, fill_defaults boolean DEFAULT false,
+    mode text DEFAULT NULL, on_conflict text DEFAULT NULL)
     RETURNS TABLE (kind text, path text, change text, old_value jsonb, new_value jsonb, running_value jsonb,
                    since integer, origin text, immutable boolean, sensitive boolean,
                    reverts jsonb, base_value jsonb, problem text)
     LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 20
     AS 'MODULE_PATHNAME', 'promote_preview_promotion';
-REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean, boolean, boolean, text[], integer, text, integer, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean, boolean, boolean, text[], integer, text, integer, text, boolean) IS
+REVOKE ALL ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.preview_promotion(text, text, jsonb, boolean, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) IS
 'What promote_instance with these arguments would change of what is desired (old_value, new_value), what of that waits to be deployed, with what runs and since which desired revision (running_value, since; NULL: nothing will happen), and what the destination would keep: a row for each part of the release, each leaf, reference and secret. What would not be valid, and so be refused by promote_instance, is a row of the kind violation: path and problem. SQL NULL is a missing value, JSON null is null; sensitive values are masked. Writes nothing';
 
 CREATE FUNCTION promote.promote_instance(
@@ -59,11 +60,12 @@ CREATE FUNCTION promote.promote_instance(
     allow_replace boolean DEFAULT false, pin boolean DEFAULT false, reprovision boolean DEFAULT false,
     "only" text[] DEFAULT NULL, source_revision integer DEFAULT NULL, source_state text DEFAULT 'desired',
     expected_source_revision integer DEFAULT NULL, preset text DEFAULT NULL, fill_defaults boolean DEFAULT false,
+    mode text DEFAULT NULL, on_conflict text DEFAULT NULL,
     OUT destination text, OUT old_revision integer, OUT new_revision integer,
     OUT deployment integer, OUT changed boolean, OUT diff jsonb)
     RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_promote_instance';
-REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean) IS
+REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) IS
 'Stages the source''s desired configuration, version constraint and channel at another instance of the same component, with the overrides on top, and queues a PLAN deployment if that differs from what runs. diff says how, also where no plan is wanted; pin takes the exact version that the source runs instead of its constraint, reprovision brings back what was decommissioned, "only" takes what it names and leaves the rest the destination''s, source_revision and source_state take another revision than the desired one, preset names params of the release for what the destination has not and the source may not give, and fill_defaults fills in the schema''s defaults for what is still missing. A destination without a configuration has nothing of its own';

@@ -63,7 +63,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
         own_slots jsonb, plan_revision integer, plan_digest bytea,
         plan_version text, plan_constraint text, plan_channel text, plan_params jsonb, plan_references jsonb,
         plan_diff jsonb, plan_destructive boolean, plan_base integer, plan_stands boolean, waiting_secrets jsonb,
-        parameters jsonb, path_only boolean, head bigint, head_hash bytea)
+        parameters jsonb, path_only boolean, promotion_mode text, head bigint, head_hash bytea)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
@@ -88,10 +88,10 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(w.secret, w.revision, w.replaced) ORDER BY w.secret)
                   FROM promote_internal.waiting_secret AS w
                  WHERE w.project = i.project AND w.environment = i.environment AND w.component = i.component),
-               e.parameters, e.source_policy = 'path', a.seq, a.hash
+               e.parameters, e.source_policy = 'path', e.promotion_mode, a.seq, a.hash
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
-              SELECT e.parameters, e.source_policy FROM promote.environment AS e
+              SELECT e.parameters, e.source_policy, e.promotion_mode FROM promote.environment AS e
                WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true
           LEFT JOIN LATERAL (
               SELECT r.digest, r.bundle, r.version, r.kept_marks FROM promote_internal.marked_revision AS r
@@ -115,7 +115,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
     END;
 REVOKE ALL ON FUNCTION promote_internal.proposal_state(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.proposal_state(text, text, text) IS
-'The present state of an instance, as proposals for it are judged by: what it desires (current_, own_), its last plan that came to something, which tells since when something waits and whether another one is needed (plan_; its params only where they are not its own), its environment''s parameters and rule, and the head of its audit chain. No row where it is not there';
+'The present state of an instance, as proposals for it are judged by: what it desires (current_, own_), its last plan that came to something, which tells since when something waits and whether another one is needed (plan_; its params only where they are not its own), its environment''s parameters and rules, and the head of its audit chain. No row where it is not there';
 
 CREATE FUNCTION promote_internal.proposal_from(
     to_project text, to_environment text, to_component text, from_environment text, by_constraint text, by_channel text,

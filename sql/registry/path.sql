@@ -77,11 +77,12 @@ CREATE FUNCTION promote.promote_to_next(
     allow_replace boolean DEFAULT false, pin boolean DEFAULT false, reprovision boolean DEFAULT false,
     "only" text[] DEFAULT NULL, source_revision integer DEFAULT NULL, source_state text DEFAULT 'desired',
     expected_source_revision integer DEFAULT NULL, preset text DEFAULT NULL, fill_defaults boolean DEFAULT false,
+    mode text DEFAULT NULL, on_conflict text DEFAULT NULL,
     OUT destination text, OUT old_revision integer, OUT new_revision integer,
     OUT deployment integer, OUT changed boolean, OUT diff jsonb)
     RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_promote_to_next';
-REVOKE ALL ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean) IS
+REVOKE ALL ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.promote_to_next(text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) IS
 'Does what promote_instance does, along the only path from the instance''s environment to one in which the component has an instance; refused, PM605, with the choices, where there are several paths, or none';

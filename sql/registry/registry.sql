@@ -61,6 +61,7 @@ CREATE TABLE promote.environment (
     require_proven_release boolean NOT NULL DEFAULT true,
     require_artifact_digest boolean NOT NULL DEFAULT false,
     version_policy         text COLLATE "C" NOT NULL DEFAULT 'constraint',
+    promotion_mode         text COLLATE "C" NOT NULL DEFAULT 'replace',
     separation_of_duty     boolean NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT environment_pkey PRIMARY KEY (project, environment),
@@ -82,6 +83,10 @@ CREATE TABLE promote.environment (
         CHECK (promote_internal.check_value(version_policy IN ('constraint', 'pinned'),
             'version policy', 'It is constraint or pinned.',
             'Say pinned where every promotion takes over the exact version that its source runs.')),
+    CONSTRAINT environment_promotion_mode_check
+        CHECK (promote_internal.check_value(promotion_mode IN ('replace', 'merge'),
+            'promotion mode', 'It is replace or merge.',
+            'Say merge where a promotion keeps what the destination has changed itself.')),
     CONSTRAINT environment_required_soak_check
         CHECK (promote_internal.check_value(required_soak >= '0'::interval AND required_soak <= '1 year'::interval,
             'required soak', 'It is between 0 and 1 year.',
@@ -105,6 +110,7 @@ COMMENT ON COLUMN promote.environment.require_expected IS 'Whether changes that 
 COMMENT ON COLUMN promote.environment.require_proven_release IS 'Whether a release that was promoted has to have run at its source, or upstream of it, deployed and not failed';
 COMMENT ON COLUMN promote.environment.require_artifact_digest IS 'Whether a release without an artifact_digest blocks deployments';
 COMMENT ON COLUMN promote.environment.version_policy IS 'What a promotion takes over of its source''s version, unless the component says otherwise: constraint: the version constraint; pinned: the exact version that the source runs';
+COMMENT ON COLUMN promote.environment.promotion_mode IS 'What a promotion to it does with what the destination has changed itself, unless the call says otherwise: replace: it goes; merge: it stays, and what both have changed is a conflict';
 COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Whether the approvals of those who asked for a deployment never count';
 COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
 

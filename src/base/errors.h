@@ -32,6 +32,7 @@
 #define PM_INVALID_SCHEMA		PM_ERRCODE('1', '0', '6')	/* not a usable JSON Schema */
 #define PM_INVALID_YAML			PM_ERRCODE('1', '0', '7')	/* not a YAML document of JSON's values */
 #define PM_CONFLICT				PM_ERRCODE('1', '0', '9')	/* both sides of a merge changed the same */
+#define PM_NO_BASE				PM_ERRCODE('1', '1', '0')	/* nothing that a merge could start from */
 
 /* Versions */
 #define PM_CANNOT_PATCH			PM_ERRCODE('1', '0', '8')	/* a patch that cannot be made or applied */

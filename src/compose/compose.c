@@ -157,6 +157,18 @@ compose_base(const Proposal *proposal)
 	return overlay_own(proposal->params, own_over_preset(proposal), proposal->schema, variables);
 }
 
+/* The destination's own params, with the preset's, if there is one, for what is not copyable and it has not. */
+Jsonb *
+compose_filled_own(const Proposal *proposal)
+{
+	Proposal	own = *proposal;
+
+	if (proposal->preset == NULL)
+		return compose_own(proposal);
+	own.params = compose_own(proposal);
+	return compose_base(&own);
+}
+
 /* Add what may run to what values come from, with the marks of its releases. */
 void
 compose_add_deployed(Mask *mask, const List *deployed)

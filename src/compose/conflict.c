@@ -216,18 +216,36 @@ merge_require(Merge *merge, Mask *mask, const char *instance)
 			 errhint("Set what is named above by overrides, or pass on_conflict => 'source' or 'destination'.")));
 }
 
+/* Would merge_require refuse the merge? */
+bool
+merge_is_open(const Merge *merge)
+{
+	ListCell   *cell;
+
+	foreach(cell, merge->conflicts)
+		if (((const MergeConflict *) lfirst(cell))->open)
+			return true;
+	return merge->problems != NIL;
+}
+
 /* ---- functions ---- */
+
+const char *const merge_choices[] = {
+	[MERGE_CHOOSE_SOURCE] = "source",[MERGE_CHOOSE_DESTINATION] = "destination", NULL
+};
 
 /* Who wins, by what a caller says; NULL is nobody.  Raises PM_INVALID_ARGUMENT. */
 MergeChoice
 merge_choice(const char *on_conflict)
 {
+	MergeChoice choice = MERGE_CHOOSE_SOURCE;
+
 	if (on_conflict == NULL)
 		return MERGE_CHOOSE_NONE;
-	if (strcmp(on_conflict, "source") == 0)
-		return MERGE_CHOOSE_SOURCE;
-	if (strcmp(on_conflict, "destination") == 0)
-		return MERGE_CHOOSE_DESTINATION;
+	while (merge_choices[choice] && strcmp(on_conflict, merge_choices[choice]) != 0)
+		choice++;
+	if (merge_choices[choice])
+		return choice;
 	ereport(ERROR,
 			(errcode(PM_INVALID_ARGUMENT),
 			 errmsg("not a way to decide conflicts"),

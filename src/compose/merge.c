@@ -69,7 +69,7 @@ typedef struct Walk
 } Walk;
 
 /* No such element. */
-#define NONE PG_UINT32_MAX
+#define NONE MERGE_NOWHERE
 
 /* What the three arrays have of one name. */
 typedef struct Element
@@ -423,11 +423,24 @@ order_elements(Arrays *arrays)
 	}
 }
 
+/* Note the array that elements are written to. */
+static MergedArray *
+note_array(Walk *walk, const Place *place, const Arrays *arrays)
+{
+	MergedArray *merged = palloc0(sizeof(MergedArray));
+
+	merged->path = path_of(place, MERGE_SIDES);
+	merged->ordinals = palloc_extended(Max(arrays->count, 1) * sizeof(*merged->ordinals), MCXT_ALLOC_HUGE);
+	walk->merge->arrays = lappend(walk->merge->arrays, merged);
+	return merged;
+}
+
 /* Write the elements in their order. */
 static void
 write_elements(Walk *walk, const Place *place, const Arrays *arrays)
 {
 	Place		child = {.parent = place};
+	MergedArray *merged = note_array(walk, place, arrays);
 
 	json_build_begin_array(&walk->builder);
 	for (uint32 number = arrays->first; number != NONE; number = arrays->list[number].next)
@@ -437,9 +450,11 @@ write_elements(Walk *walk, const Place *place, const Arrays *arrays)
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(child.ordinals, element->ordinals, sizeof(child.ordinals));
+		memcpy(merged->ordinals[child.index], element->ordinals, sizeof(element->ordinals));
 		if (write_place(walk, &child, &trio, element->verdict, element->compared))
 			child.index++;
 	}
+	merged->count = child.index;
 	json_build_end_array(&walk->builder);
 }
 
@@ -588,8 +603,34 @@ compose_merge(const Proposal *proposal, const MergeBase *base, const Jsonb *over
 	began.params = unconstify(Jsonb *, base->params);
 	merge->documents[MERGE_BASE] = compose_base(&began);
 	merge->documents[MERGE_SOURCE] = compose_base(proposal);
-	merge->documents[MERGE_DESTINATION] = proposal->own_params;
+	merge->documents[MERGE_DESTINATION] = compose_filled_own(proposal);
 	memcpy(walk.keys.documents, merge->documents, sizeof(walk.keys.documents));
 	merge->params = merge_documents(&walk);
 	return merge;
+}
+
+/*
+ * The path that a place of what comes out has in one of the documents: the elements of arrays that were
+ * merged by their keys may stand elsewhere there.  NULL: one of them is not there.
+ */
+char *
+merge_path_in(const Merge *merge, const char *path, MergeSide side)
+{
+	char	   *found = pstrdup(path);
+
+	/* what is in an element first, so that the path up to there is still the same */
+	for (int i = list_length(merge->arrays) - 1; i >= 0; i--)
+	{
+		const MergedArray *array = list_nth(merge->arrays, i);
+		int			length = strlen(array->path);
+		uint32		index;
+
+		if (strncmp(path, array->path, length) != 0 || path[length] != '[' || path[length + 1] == '"')
+			continue;
+		index = strtoul(path + length + 1, NULL, 10);
+		if (index >= array->count || array->ordinals[index][side] == NONE)
+			return NULL;
+		found = psprintf("%.*s[%u%s", length, path, array->ordinals[index][side], strchr(found + length, ']'));
+	}
+	return found;
 }

@@ -39,6 +39,9 @@ typedef enum MergeChoice
 	MERGE_CHOOSE_DESTINATION
 } MergeChoice;
 
+/* The names of these in SQL. */
+extern const char *const merge_choices[];
+
 /* What both sides began with. */
 typedef struct MergeBase
 {
@@ -63,12 +66,23 @@ typedef struct MergeProblem
 	const char *message;		/* a sentence; never a value */
 } MergeProblem;
 
+/* An array that was merged by its elements. */
+typedef struct MergedArray
+{
+	const char *path;			/* in what comes out */
+	uint32		count;			/* of its elements there */
+	uint32		(*ordinals)[MERGE_SIDES];	/* of these in the documents; MERGE_NOWHERE: there is none */
+} MergedArray;
+
+#define MERGE_NOWHERE PG_UINT32_MAX
+
 typedef struct Merge
 {
 	const Jsonb *documents[MERGE_SIDES];	/* base and source with the destination's own where not copyable */
 	Jsonb	   *params;			/* what comes out, before the overrides */
 	List	   *conflicts;		/* MergeConflict *, in the order of the places */
 	List	   *problems;		/* MergeProblem *, all of them open */
+	List	   *arrays;			/* MergedArray *, what is in an element behind its array */
 	bool		is_marked;		/* are the marks filled in? */
 	const JsonMark *marks[MERGE_SIDES]; /* SCHEMA_SENSITIVE, of the documents */
 } Merge;
@@ -76,9 +90,11 @@ typedef struct Merge
 extern MergeChoice merge_choice(const char *on_conflict);
 extern Merge *compose_merge(const Proposal *proposal, const MergeBase *base, const Jsonb *overrides,
 							MergeChoice choice);
+extern char *merge_path_in(const Merge *merge, const char *path, MergeSide side);
 extern const char *merge_text(List **conflicts, const char *path, const char *base, const char *source,
 							  const char *destination, MergeChoice choice);
 extern Mask *merge_mask(const Merge *merge, const Proposal *proposal, const MergeBase *base);
+extern bool merge_is_open(const Merge *merge);
 extern void merge_show(Merge *merge, Mask *mask, const MergeConflict *conflict, Jsonb *shown[MERGE_SIDES]);
 extern void merge_require(Merge *merge, Mask *mask, const char *instance);
 

@@ -167,6 +167,24 @@ only_read(const List *names)
 	return only;
 }
 
+/* Does a place that is named lie around a path, or in what is there? */
+bool
+only_touches(const Only *only, const char *path)
+{
+	JsonPointer place;
+	ListCell   *cell;
+
+	json_place_of_path(path, strlen(path), &place);
+	foreach(cell, only->places)
+	{
+		const OnlyPlace *at = lfirst(cell);
+
+		if (json_pointer_covers(&at->place, &place) || json_pointer_covers(&place, &at->place))
+			return true;
+	}
+	return false;
+}
+
 /* ---- taking ---- */
 
 /* Is an element of an array not copyable, so that the array stays as a whole? */

@@ -25,6 +25,7 @@ typedef struct Only
 } Only;
 
 extern Only *only_read(const List *names);
+extern bool only_touches(const Only *only, const char *path);
 extern void only_complain(Only *only, const char *name, const char *problem);
 extern void only_require(const Only *only, const char *instance);
 extern Jsonb *compose_only(const Proposal *proposal, const Jsonb *base, Only *only);

@@ -12,9 +12,9 @@
 
 #include "base/argument.h"
 #include "base/errors.h"
-#include "compose/merge.h"
 #include "grant/access.h"
 #include "json/builder.h"
+#include "promotion/merging.h"
 #include "promotion/past.h"
 #include "promotion/promotion.h"
 #include "registry/instance.h"
@@ -30,14 +30,12 @@ typedef struct Application
 	InstanceKey destination;
 	int32		revision;
 	Jsonb	   *overrides;
-	MergeChoice choice;
 	PastRevision *taken;		/* that revision */
 	PastRevision *before;		/* the one before it; NULL: it is the first */
 	Jsonb	   *taken_params;
 	Jsonb	   *taken_schema;
 	Jsonb	   *source_parameters;
-	MergeBase	base;
-	List	   *conflicts;		/* of the release: MergeConflict * */
+	Merging		merging;		/* from the one before it, if there is one */
 	ProposedRevision proposed;
 } Application;
 
@@ -59,7 +57,7 @@ take_arguments(FunctionCallInfo fcinfo, Application *application)
 				 errdetail("One is component \"%s\" of project \"%s\", the other component \"%s\" of project \"%s\".",
 						   source->component, source->project, destination->component, destination->project),
 				 errhint("Apply revisions between instances of one component.")));
-	application->choice = merge_choice(argument_text(fcinfo, 5));
+	application->merging.choice = merge_choice(argument_text(fcinfo, 5));
 	application->overrides = argument_overrides(fcinfo, 6, "overrides");
 }
 
@@ -75,6 +73,14 @@ lock_both(const Sql *sql, const Application *application)
 		promotion_lock(sql, &pair);
 }
 
+/* Take the revision before for what both began with. */
+static void
+take_base(const Sql *sql, const PastRevision *before, const char *project, Merging *merging)
+{
+	merging->base = (MergeBase) {past_params_kept(sql, project, before), before->kept, past_schema(sql, before)};
+	merging->had = merging->gave = (ReleaseWish) {before->version_constraint, before->release_channel};
+}
+
 /* Read the revision and the one before it, as they are committed now. */
 static void
 read_revisions(const Sql *sql, Application *application)
@@ -87,27 +93,10 @@ read_revisions(const Sql *sql, Application *application)
 	application->taken_params = past_params_kept(sql, source->project, application->taken);
 	application->taken_schema = past_schema(sql, application->taken);
 	application->source_parameters = past_parameters(sql, source);
-	application->base.params = json_empty_object();
+	application->merging.base.params = json_empty_object();
 	if (application->before)
-		application->base = (MergeBase) {
-			past_params_kept(sql, source->project, application->before), application->before->kept,
-			past_schema(sql, application->before)
-		};
+		take_base(sql, application->before, source->project, &application->merging);
 	PopActiveSnapshot();
-}
-
-/* Merge the release: its constraint and its channel, each as one value. */
-static void
-merge_release(Application *application, const char **constraint, const char **channel)
-{
-	const PastRevision *before = application->before;
-	const PastRevision *taken = application->taken;
-	const ProposedRevision *proposed = &application->proposed;
-
-	*constraint = merge_text(&application->conflicts, "release constraint", before ? before->version_constraint : NULL,
-							 taken->version_constraint, proposed->current_constraint, application->choice);
-	*channel = merge_text(&application->conflicts, "release channel", before ? before->release_channel : NULL,
-						  taken->release_channel, proposed->current_channel, application->choice);
 }
 
 /* Say that the proposal, which was read of the destination itself, comes from the revision. */
@@ -138,8 +127,8 @@ read_destination(const Sql *sql, Application *application)
 	ProposedRevision *proposed = &application->proposed;
 	bool		from_another = strcmp(application->source.environment, destination->environment) != 0;
 	Datum		view = rule_view();
-	const char *constraint;
-	const char *channel;
+	const ReleaseWish wish = {application->taken->version_constraint, application->taken->release_channel};
+	ReleaseWish merged;
 
 	if (from_another)
 		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
@@ -147,9 +136,10 @@ read_destination(const Sql *sql, Application *application)
 	if (proposed->current_revision == 0)
 		refuse_unconfigured(destination,
 							"Give it its first configuration: what a revision changed needs something to be applied to.");
-	merge_release(application, &constraint, &channel);
-	if (strcmp(constraint, proposed->current_constraint) != 0 || strcmp(channel, proposed->current_channel) != 0)
-		proposal_from(sql, destination, destination->environment, constraint, channel, false, proposed);
+	merged = merging_release(&application->merging, &wish, proposed);
+	if (strcmp(merged.constraint, proposed->current_constraint) != 0 ||
+		strcmp(merged.channel, proposed->current_channel) != 0)
+		proposal_from(sql, destination, destination->environment, merged.constraint, merged.channel, false, proposed);
 	proposed->view = view;
 	path_require(sql, destination, application->source.environment, proposed->path_only, false);
 }
@@ -170,11 +160,10 @@ static void
 merge_params(Application *application)
 {
 	Proposal   *proposal = &application->proposed.proposal;
-	Merge	   *merge = compose_merge(proposal, &application->base, application->overrides, application->choice);
+	Jsonb	   *merged = merging_params(&application->merging, proposal, application->overrides, NULL);
 
-	merge->conflicts = list_concat(application->conflicts, merge->conflicts);
-	merge_require(merge, merge_mask(merge, proposal, &application->base), proposal->instance);
-	proposal->params = compose_overrides(proposal, merge->params, application->overrides);
+	merging_require(&application->merging, proposal);
+	proposal->params = compose_overrides(proposal, merged, application->overrides);
 }
 
 /*

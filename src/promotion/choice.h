@@ -9,8 +9,10 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 
+#include "compose/merge.h"
 #include "compose/only.h"
 #include "json/builder.h"
+#include "promotion/proposal.h"
 
 /* Which of a source's states is promoted. */
 typedef enum SourceState
@@ -31,14 +33,17 @@ typedef struct Choice
 	int32		expected_source_revision;	/* 0: any */
 	char	   *preset;			/* name of one of the release's, for what would be missing; NULL: none */
 	bool		fill_defaults;	/* do the schema's defaults fill in what is missing? */
+	PromotionMode mode;			/* MODE_UNKNOWN: that of the destination's environment */
+	MergeChoice on_conflict;	/* who wins where both changed the same, in a merge */
 } Choice;
 
-#define CHOICE_ARGUMENTS 6		/* that choice_take takes */
+#define CHOICE_ARGUMENTS 8		/* that choice_take takes */
 
 extern void choice_take(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_take_shared(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_check(const Choice *choice, const char *destination, bool pin, bool secrets, bool references);
+extern void choice_check_mode(const Choice *choice, PromotionMode mode);
 extern void choice_write(JsonBuilder *builder, const Choice *choice);
 extern Jsonb *choice_document(const Choice *choice);
 extern void choice_read(const Jsonb *object, const char *whose, Choice *choice, StringInfo problems);

@@ -40,6 +40,7 @@ typedef struct Preview
 	Carried		desired;		/* what would be desired */
 	const Carried *runs;		/* NULL: nothing */
 	Jsonb	   *base;			/* what is composed before the overrides, rendered */
+	Jsonb	   *source;			/* what that is composed of, rendered */
 	bool		views_only;		/* has the caller no right to promote? */
 	EntryIndex		changes;		/* from own to desired */
 	EntryIndex		waiting;		/* from runs to desired */
@@ -131,6 +132,22 @@ is_decided(const Preview *preview, const char *path)
 	return is_overridden(preview, path) || is_preset(preview, path);
 }
 
+/*
+ * Is what a merge has at the path of a leaf, or that it has nothing there, what the source has?  The
+ * elements of an array may stand elsewhere there.
+ */
+static bool
+is_merged_from_source(const Preview *preview, const char *path)
+{
+	const Merge *merge = preview->promotion->merging.merge;
+	char	   *place = merge ? merge_path_in(merge, path, MERGE_SOURCE) : NULL;
+	JsonbValue	values[2];
+	const JsonbValue *own = leaf_at(preview->base, path, &values[0]);
+	const JsonbValue *other = place ? leaf_at(preview->source, place, &values[1]) : NULL;
+
+	return merge && (own && other ? json_equal(own, other) : own == other);
+}
+
 /* Where the value at the path of a leaf that is not overridden comes from, in a promotion. */
 static const char *
 promoted_origin(const Preview *preview, const char *path)
@@ -138,7 +155,7 @@ promoted_origin(const Preview *preview, const char *path)
 	const Jsonb *preset = preview->promotion->proposed.proposal.preset;
 	JsonbValue	value;
 
-	if (!look_up(&preview->kept, path))
+	if (!look_up(&preview->kept, path) || is_merged_from_source(preview, path))
 		return "source";
 	return preset && !leaf_at(preview->own.params, path, &value) && leaf_at(preset, path, &value) ? "preset" :
 		"destination";
@@ -362,7 +379,8 @@ put_hidden(const Preview *preview)
 static bool
 is_kept(const Preview *preview, const char *path)
 {
-	return !is_overridden(preview, path) && look_up(&preview->kept, path) && !look_up(&preview->changes, path);
+	return !is_overridden(preview, path) && look_up(&preview->kept, path) && !look_up(&preview->changes, path) &&
+		!is_merged_from_source(preview, path);
 }
 
 /* Return the leaves that the destination keeps; one that is not configured yet keeps nothing. */
@@ -413,14 +431,38 @@ put_leaves(const Preview *preview)
 
 /* ---- what is no leaf ---- */
 
+/* Does a merge leave a part of the release the destination's, where the source has another? */
+static bool
+is_release_kept(const Promotion *promotion)
+{
+	const ProposedRevision *proposed = &promotion->proposed;
+	const ReleaseWish *wish = &promotion->wish;
+
+	return promotion->mode == MODE_MERGE && choice_has_release(&promotion->choice) &&
+		(strcmp(wish->constraint, proposed->version_constraint) != 0 ||
+		 strcmp(wish->channel, proposed->release_channel) != 0);
+}
+
+/* Where a part of the release comes from. */
+static const char *
+release_origin(const Preview *preview, const char *path)
+{
+	const Promotion *promotion = preview->promotion;
+
+	if (promotion->edits)
+		return promotion->edit_constraint ? "override" : "destination";
+	if (!choice_has_release(&promotion->choice))
+		return "destination";
+	return is_release_kept(promotion) && look_up(&preview->kept_release, path) ? "destination" : "source";
+}
+
 /* Return a row about the release. */
 static void
 put_release(const Preview *preview, const Entry *change, const Entry *waiting)
 {
 	Row			row = row_of(change, waiting);
 
-	row.origin = preview->promotion->edits ? (preview->promotion->edit_constraint ? "override" : "destination") :
-		choice_has_release(&preview->promotion->choice) ? "source" : "destination";
+	row.origin = release_origin(preview, row.path);
 	if (change == NULL && look_up(&preview->kept_release, row.path))
 		row.change = "keep";
 	put_row(preview, &row);
@@ -650,11 +692,12 @@ compare(const Sql *sql, Preview *preview)
 {
 	const Promotion *promotion = preview->promotion;
 	const ProposedRevision *proposed = &promotion->proposed;
-	const Proposal *proposal = &proposed->proposal;
 	const Carried source = {
-		.version = proposed->source_version,.version_constraint = proposed->source_constraint,
+		.version = promotion->pinned_version ? unconstify(char *, promotion->pinned_version) : proposed->source_version,
+		.version_constraint = promotion->pinned_version ? unconstify(char *, promotion->pinned_version) :
+			proposed->source_constraint,
 		.release_channel = proposed->source_channel,
-		.params = json_render(promotion->source_params, proposal->parameters, true)
+		.params = preview->source
 	};
 	const Carried base = {.params = preview->base};
 
@@ -666,7 +709,7 @@ compare(const Sql *sql, Preview *preview)
 	add_written_references(preview);
 	proposal_entries(sql, proposed, true, preview->mask, &preview->waiting.entries);
 	entries_add_leaves(&preview->kept.entries, preview->mask, &source, &base);
-	if (!choice_has_release(&promotion->choice))
+	if (!choice_has_release(&promotion->choice) || is_release_kept(promotion))
 		entries_add_release(&preview->kept_release.entries, &source, &preview->desired);
 	finish_index(&preview->changes);
 	finish_index(&preview->waiting);
@@ -706,12 +749,29 @@ note_references(Promotion *promotion)
 				"what runs has another one"});
 }
 
+/* Note the arrays of a merge whose elements cannot be told apart. */
+static void
+note_merge(Promotion *promotion)
+{
+	ListCell   *cell;
+
+	if (promotion->mode != MODE_MERGE)
+		return;
+	foreach(cell, promotion->merging.merge->problems)
+	{
+		const MergeProblem *problem = lfirst(cell);
+
+		note_obstacle(promotion, &(Obstacle) {PM_CANNOT_PATCH, problem->path, problem->message});
+	}
+}
+
 /* Judge a promotion that was read, and note what promoting would refuse of it. */
 void
 preview_judge(const Sql *sql, Promotion *promotion)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 
+	note_merge(promotion);
 	compose_obstacles(&proposed->proposal, note_obstacle, promotion);
 	carry_take(sql, &promotion->carry, &promotion->source, proposed, false);
 	proposal_render_references(proposed);
@@ -735,6 +795,51 @@ put_problems(const Preview *preview)
 	}
 }
 
+/* Return a conflict with its three values. */
+static void
+put_conflict(const Preview *preview, Mask *mask, const MergeConflict *conflict)
+{
+	Jsonb	   *shown[MERGE_SIDES];
+	bool		is_masked = false;
+
+	merge_show(preview->promotion->merging.merge, mask, conflict, shown);
+	for (int i = 0; i < MERGE_SIDES; i++)
+	{
+		JsonbValue	value;
+
+		if (shown[i] == NULL)
+			continue;
+		json_root(shown[i], &value);
+		is_masked = is_masked || json_string_is(&value, SENSITIVE_MASK);
+	}
+	result_put(preview->fcinfo, AS_TEXT("conflict"), AS_TEXT(conflict->path), AS_TEXT(NULL),
+			   AS_JSONB(shown[MERGE_DESTINATION]), AS_JSONB(shown[MERGE_SOURCE]), AS_JSONB(NULL), AS_NUMBER(0),
+			   AS_TEXT(NULL), AS_BOOL(false), AS_BOOL(is_masked), AS_JSONB(NULL), AS_JSONB(shown[MERGE_BASE]),
+			   AS_TEXT(NULL));
+}
+
+/* Return what both have changed and nobody has decided. */
+static void
+put_conflicts(const Preview *preview)
+{
+	const Promotion *promotion = preview->promotion;
+	Mask	   *mask = NULL;
+	ListCell   *cell;
+
+	if (promotion->mode != MODE_MERGE)
+		return;
+	foreach(cell, promotion->merging.merge->conflicts)
+	{
+		const MergeConflict *conflict = lfirst(cell);
+
+		if (!conflict->open)
+			continue;
+		if (mask == NULL)
+			mask = merging_mask(&promotion->merging, &promotion->proposed.proposal);
+		put_conflict(preview, mask, conflict);
+	}
+}
+
 /* Return all rows of a promotion whose proposal is judged and numbered, to a caller who may promote or only view. */
 void
 preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool views_only)
@@ -746,9 +851,11 @@ preview_put(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, bool 
 	preview.is_literal = !json_strings_may_render(&overrides);
 	preview.mask = compose_mask(&promotion->proposed.proposal);
 	preview.base = json_render(promotion->base, promotion->proposed.proposal.parameters, true);
+	preview.source = json_render(promotion->source_params, promotion->proposed.proposal.parameters, true);
 	take_states(&preview, &promotion->proposed);
 	compare(sql, &preview);
 	put_problems(&preview);
+	put_conflicts(&preview);
 	put_kind(&preview, ENTRY_RELEASE, put_release);
 	put_kept_release(&preview);
 	put_leaves(&preview);

@@ -181,6 +181,15 @@ promotion_revision_of(const Choice *choice)
 	return choice->source_state == SOURCE_RUNNING ? PROPOSAL_RUNNING : choice->source_revision;
 }
 
+/* Read the state of the source that was chosen by another constraint and channel, unless these are NULL. */
+static void
+read_proposal(const Sql *sql, Promotion *promotion, const char *constraint, const char *channel, bool read_only)
+{
+	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
+						   promotion_revision_of(&promotion->choice), constraint, channel, read_only,
+						   &promotion->proposed);
+}
+
 /* Read the state of the source that was chosen, as a proposal for the destination. */
 static void
 read_source(const Sql *sql, Promotion *promotion, bool read_only)
@@ -191,20 +200,81 @@ read_source(const Sql *sql, Promotion *promotion, bool read_only)
 
 	if (!choice_has_release(choice))
 		read_own_release(sql, &promotion->destination, read_only, &release);
-	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
-						   promotion_revision_of(choice), release.constraint, release.channel, read_only, proposed);
+	read_proposal(sql, promotion, release.constraint, release.channel, read_only);
 	if (proposed->source_revision == 0)
 		refuse_source(promotion);
 	promotion_require_source(promotion);
 }
 
-/* Leave of the composed params what was named. */
+/*
+ * Find out what happens to what the destination has changed itself.  One without a configuration
+ * has changed nothing, so that where merging is the rule it is promoted to as it would be else.
+ */
 static void
-take_only(const Sql *sql, Promotion *promotion, bool read_only)
+take_mode(Promotion *promotion)
 {
+	const ProposedRevision *proposed = &promotion->proposed;
+	PromotionMode asked = promotion->choice.mode;
+
+	promotion->mode = asked != MODE_UNKNOWN ? asked :
+		proposed->current_revision == 0 ? MODE_REPLACE : proposed->promotion_mode;
+	if (asked == MODE_UNKNOWN)
+		choice_check_mode(&promotion->choice, proposed->promotion_mode);
+}
+
+/*
+ * Read what a merge starts from, and merge the release, if that is taken: the proposal is read again
+ * where the destination keeps a constraint or a channel of its own.
+ */
+static void
+merge_release(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	ProposedRevision *proposed = &promotion->proposed;
+	Merging    *merging = &promotion->merging;
+	const InstanceKey *source = &promotion->source;
+	const ReleaseWish *wish = &promotion->wish;
+	ReleaseWish merged;
+
+	merging->choice = promotion->choice.on_conflict;
+	merging_read(sql, source, proposed, read_only, merging);
+	if (choice_has_release(&promotion->choice))
+	{
+		merged = merging_release(merging, wish, proposed);
+		if (strcmp(merged.constraint, wish->constraint) != 0 || strcmp(merged.channel, wish->channel) != 0)
+			read_proposal(sql, promotion, merged.constraint, merged.channel, read_only);
+	}
+}
+
+/* Merge the params of the source, which are proposed, with the destination's, and refuse conflicts. */
+static void
+merge_params(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	const ProposedRevision *proposed = &promotion->proposed;
+	Merging    *merging = &promotion->merging;
+
+	merging_begin(sql, &promotion->source, proposed, read_only, merging);
+	promotion->base = merging_params(merging, &proposed->proposal, promotion->overrides, promotion->choice.only);
+	if (!promotion->previews)
+		merging_require(merging, &proposed->proposal);
+}
+
+/* Compose the params of the source, which are proposed, with the destination's. */
+static void
+compose(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	const Proposal *proposal = &promotion->proposed.proposal;
 	Only	   *only = promotion->choice.only;
 
-	promotion->base = compose_only(&promotion->proposed.proposal, promotion->base, only);
+	if (promotion->mode == MODE_MERGE)
+		merge_params(sql, promotion, read_only);
+	else
+	{
+		promotion->base = compose_base(proposal);
+		if (only)
+			promotion->base = compose_only(proposal, promotion->base, only);
+	}
+	if (only == NULL)
+		return;
 	carry_check_only(sql, &promotion->carry, only, &promotion->source, &promotion->proposed, read_only);
 	only_require(only, instance_key_name(&promotion->destination));
 }
@@ -234,13 +304,16 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	if (proposed->current_revision == 0 && !choice_has_release(&promotion->choice))
 		refuse_keeping(promotion);
 	require_pinned(promotion);
+	promotion->pinned_version = proposed->pinned ? proposed->version_constraint : NULL;
+	promotion->wish = (ReleaseWish) {proposed->version_constraint, proposed->release_channel};
+	take_mode(promotion);
+	if (promotion->mode == MODE_MERGE)
+		merge_release(sql, promotion, read_only);
 	proposal_require_release(sql, proposed);
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
 	promotion_take_preset(sql, promotion, read_only);
 	promotion->source_params = proposal->params;
-	promotion->base = compose_base(proposal);
-	if (promotion->choice.only)
-		take_only(sql, promotion, read_only);
+	compose(sql, promotion, read_only);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
 }
 
@@ -378,6 +451,13 @@ keep_result(const Sql *sql, const Promotion *promotion, const char *key, const b
 					 "idempotency_key.inserted", &facts);
 }
 
+/* Has the source changed since what a merge starts from, so that the next one starts from there? */
+bool
+promotion_moves_base(const Promotion *promotion)
+{
+	return promotion->mode == MODE_MERGE && promotion->merging.is_moved;
+}
+
 /*
  * Carry what else was asked for, and write the destination's desired state.  The proposal that
  * was read says whether to plan, and whether running values may be replaced.
@@ -390,8 +470,10 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 		.origin = ORIGIN_PROMOTION,
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
-		.mode = "replace",
+		.mode = promotion_modes[promotion->mode],
 		.only = choice_only(&promotion->choice),
+		.pinned_version = promotion->pinned_version,
+		.moves_base = promotion_moves_base(promotion),
 		.message = message
 	};
 
@@ -516,7 +598,7 @@ promotion_require_own_placeholders(const Promotion *promotion, const char *actio
 Datum
 promote_preview_promotion(PG_FUNCTION_ARGS)
 {
-	Promotion	promotion = {.pin = false};
+	Promotion	promotion = {.previews = true};
 	Sql			sql;
 	bool		views_only;
 

@@ -13,6 +13,7 @@
 #include "parse/name.h"
 #include "promotion/carry.h"
 #include "promotion/choice.h"
+#include "promotion/merging.h"
 #include "promotion/proposal.h"
 #include "promotion/stage.h"
 
@@ -27,6 +28,11 @@ typedef struct Promotion
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
 	bool		reprovision;	/* may it bring back what was decommissioned? */
+	bool		previews;		/* are conflicts shown, and not refused? */
+	PromotionMode mode;			/* by the call, or else the environment */
+	Merging		merging;		/* of MODE_MERGE */
+	ReleaseWish wish;			/* what the source gives of the release */
+	const char *pinned_version;	/* that is given for the source's constraint; NULL: none */
 	bool		edits;			/* is it an edit, of which source and destination are one, and overrides the patch? */
 	char	   *edit_constraint;	/* version constraint that an edit brings; NULL: none */
 	List	   *problems;		/* why it would be refused, for a preview: Problem * */
@@ -51,6 +57,7 @@ extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
 extern void promotion_require_own_placeholders(const Promotion *promotion, const char *action);
 extern void promotion_take_preset(const Sql *sql, Promotion *promotion, bool read_only);
+extern bool promotion_moves_base(const Promotion *promotion);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 

@@ -23,6 +23,10 @@ const char *const revision_origins[] = {
 	[ORIGIN_ROLLBACK] = "rollback",[ORIGIN_ADOPTION] = "adoption",[ORIGIN_MERGE] = "merge", NULL
 };
 
+const char *const promotion_modes[] = {
+	[MODE_REPLACE] = "replace",[MODE_MERGE] = "merge", NULL
+};
+
 /* A column of a proposal, or of the state that it is judged by. */
 #define PROPOSED(member, expression) SQL_FIELD(ProposedRevision, member, expression)
 
@@ -43,6 +47,7 @@ static const SqlField proposal_fields[] = {
 			   plan_channel, plan_params, plan_references, plan_diff, plan_destructive, plan_base, plan_stands,
 			   waiting_secrets),
 	PROPOSED(proposal.parameters, "x.parameters"),
+	SQL_ENUM_FIELD(ProposedRevision, promotion_mode, "x.promotion_mode", promotion_modes),
 	PROPOSED(head.seq, "x.head"),
 	PROPOSED(head.hash, "x.head_hash"),
 	PROPOSED(proposal.params, "n.params"),

@@ -22,6 +22,17 @@ typedef enum RevisionOrigin
 /* The names of origins in SQL. */
 extern const char *const revision_origins[];
 
+/* What a promotion does with what the destination has changed itself. */
+typedef enum PromotionMode
+{
+	MODE_UNKNOWN,				/* or none that was asked for */
+	MODE_REPLACE,				/* it goes */
+	MODE_MERGE					/* it stays */
+} PromotionMode;
+
+/* The names of modes in SQL. */
+extern const char *const promotion_modes[];
+
 /* What stands for the version that the source runs, where a version constraint is proposed. */
 #define PROPOSAL_PINNED "pinned"
 
@@ -50,6 +61,7 @@ typedef struct ProposedRevision
 	bool		decommissioned; /* and nothing was deployed since */
 	char	   *current_bundle;
 	char	   *current_version;
+	PromotionMode promotion_mode;	/* of the instance's environment */
 	AuditHead	head;			/* of the instance's chain */
 
 	/* the last plan that came to something; no revision: there is none */

@@ -81,10 +81,10 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 		" VALUES ($1, $5) ON CONFLICT DO NOTHING)"
 		" INSERT INTO promote.revision (project, environment, component, revision, digest,"
 		" version_constraint, release_channel, origin, source_environment, source_revision,"
-		" overrides, mode, \"only\", message, plan, allow_replace, bundle, version, kept_marks,"
+		" overrides, mode, \"only\", pinned_version, message, plan, allow_replace, bundle, version, kept_marks,"
 		" actor, database_role, moved_by, moved_role)"
 		" VALUES ($1, $2, $3, $4, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,"
-		" $23, $24)"};
+		" $23, $24, $25)"};
 	const Proposal *proposal = &proposed->proposal;
 	bool		copied = staging->source_environment != NULL;
 	Asking		asked = asking();
@@ -95,7 +95,8 @@ insert_revision(const Sql *sql, const Staging *staging, const ProposedRevision *
 			   AS_TEXT(proposed->release_channel), AS_TEXT(revision_origins[staging->origin]),
 			   AS_TEXT(staging->source_environment),
 			   AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(staging->overrides),
-			   AS_TEXT(staging->mode), AS_TEXTS(staging->only), AS_TEXT(staging->message),
+			   AS_TEXT(staging->mode), AS_TEXTS(staging->only), AS_TEXT(staging->pinned_version),
+			   AS_TEXT(staging->message),
 			   AS_BOOL(proposed->plan), AS_BOOL(proposal->allow_replace),
 			   AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(compose_kept(proposal)),
 			   AS_ASKING(&asked));
@@ -175,7 +176,7 @@ stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 	staged->old_revision = proposed->current_revision;
 	unchanged = proposed->revision == proposed->current_revision;
 	staged->changed = !unchanged || proposed->carried;
-	if (unchanged && came_without_path(sql, proposed))
+	if (unchanged && (staging->moves_base || came_without_path(sql, proposed)))
 		proposed->revision++;
 	staged->new_revision = proposed->revision;
 	if (proposed->revision > proposed->current_revision)

@@ -24,6 +24,8 @@ typedef struct Staging
 	const Jsonb *overrides;		/* NULL: the verb has none */
 	const char *mode;			/* of a promotion; NULL: it is none */
 	Datum		only;			/* what is taken alone, text[]; 0: everything */
+	const char *pinned_version; /* that a promotion took; NULL: none */
+	bool		moves_base;		/* is it a revision also where nothing changes, since later merges start from it? */
 	const char *message;		/* NULL: none */
 } Staging;
 

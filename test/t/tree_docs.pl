@@ -65,6 +65,7 @@ my %setup = (
 	SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing)
 		FROM promote.claim_deployment('worker') AS c},
 	'reference/secret' => "$configured; $key",
+	'reference/merging' => "$deployed; SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db')",
 	'reference/promotion' => "$registry; CREATE ROLE release_bot; "
 		. "SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
 		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",

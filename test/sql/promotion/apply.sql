@@ -113,7 +113,8 @@ ROLLBACK TO conflict;
 SELECT promote.configure_instance('shop-staging-api', '{}', '~1', plan => false) \g /dev/null
 SELECT is(pg_temp.apply(6, 'dev', 'staging', 'source', '[{"op": "replace", "path": "/size", "value": 4}]'), '6 7 t',
     'a JSON Patch is laid on top');
-SELECT is((SELECT params -> 'size' FROM promote.config_as_of('shop-staging-api', 'infinity')), '4'::jsonb, '... as well');
+SELECT is((SELECT params -> 'size' FROM promote.config_as_of('shop-staging-api', 'infinity')), '4'::jsonb,
+    '... as well');
 ROLLBACK TO conflict;
 
 -- ---- what refuses a promotion refuses this ----
