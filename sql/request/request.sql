@@ -98,7 +98,7 @@ COMMENT ON COLUMN promote.promotion_request.copy_remote_references IS 'Whether r
 COMMENT ON COLUMN promote.promotion_request.idempotency_key IS 'The caller''s key for the call that opened it; NULL: it had none';
 COMMENT ON COLUMN promote.promotion_request.pin IS 'Whether the exact versions that the sources run are promoted, whatever their constraints';
 COMMENT ON COLUMN promote.promotion_request.reprovision IS 'Whether instances that were decommissioned are brought back; otherwise they are skipped';
-COMMENT ON COLUMN promote.promotion_request.choice IS 'What of the sources is taken: an object with only, source_state, preset and fill_defaults, as far as they were given';
+COMMENT ON COLUMN promote.promotion_request.choice IS 'What of the sources is taken: an object with only, source_state, preset, fill_defaults, mode and on_conflict, as far as they were given';
 COMMENT ON COLUMN promote.promotion_request.choices IS 'By component, objects that go over choice, with source_revision and expected_source_revision as well';
 COMMENT ON COLUMN promote.promotion_request.actor IS 'Who opened it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request.database_role IS 'Role that the session acted as';
@@ -575,13 +575,14 @@ CREATE FUNCTION promote.open_request(
     copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
     idempotency_key text DEFAULT NULL, pin boolean DEFAULT false, reprovision boolean DEFAULT false,
     choices jsonb DEFAULT '{}', "only" text[] DEFAULT NULL, source_state text DEFAULT 'desired',
-    preset text DEFAULT NULL, fill_defaults boolean DEFAULT false)
+    preset text DEFAULT NULL, fill_defaults boolean DEFAULT false,
+    mode text DEFAULT NULL, on_conflict text DEFAULT NULL)
     RETURNS promote.promotion_request
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'promote_open_request';
-REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean, jsonb, text[], text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean, jsonb, text[], text, text, boolean) IS
-'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. "only", source_state, preset and fill_defaults say of all items what promote_instance has them for, and choices by component, an object of these names, source_revision and expected_source_revision for each, which goes first. Called again with the same idempotency key it returns the same request, its row as it is now and not as it was opened';
+REVOKE ALL ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean, jsonb, text[], text, text, boolean, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.open_request(text, text, text, jsonb, text, jsonb, jsonb, tstzrange, text, interval, text[], text, text, text, text, boolean, boolean, boolean, text, boolean, boolean, jsonb, text[], text, text, boolean, text, text) IS
+'Asks for the promotion of a scope from one environment to another: freezes it into items, in the waves of the strategy, and holds their instances. Changes nothing of these. "only", source_state, preset, fill_defaults, mode and on_conflict say of all items what promote_instance has them for, and choices by component, an object of these names, source_revision and expected_source_revision for each, which goes first. Called again with the same idempotency key it returns the same request, its row as it is now and not as it was opened';
 
 CREATE FUNCTION promote.preview_request(project text, request integer)
     RETURNS TABLE (wave integer, component text, instance text, status text, skip_reason jsonb,

@@ -30,7 +30,7 @@ const char *const source_states[] = {
 /* The arguments, counted from the first of them. */
 enum ChoiceArgument
 {
-	ONLY, SOURCE_REVISION, SOURCE_STATE, EXPECTED_SOURCE_REVISION, FILLING, MODE = FILLING + 2, ON_CONFLICT
+	ONLY, SOURCE_REVISION, SOURCE_STATE, EXPECTED_SOURCE_REVISION, FILLING, MODE = FILLING + 2
 };
 
 /* Refuse an argument for a reason, a sentence. */
@@ -117,17 +117,17 @@ take_state(FunctionCallInfo fcinfo, int argument)
 	return state;
 }
 
-/* Take the arguments that say how to go about what the destination has changed itself. */
+/* Take the two arguments that say how to go about what the destination has changed itself. */
 static void
 take_mode(FunctionCallInfo fcinfo, int first, Choice *choice)
 {
-	char	   *mode = argument_text(fcinfo, first + MODE);
+	char	   *mode = argument_text(fcinfo, first);
 
 	choice->mode = mode ? sql_enum(promotion_modes, mode) : MODE_UNKNOWN;
 	if (mode && choice->mode == MODE_UNKNOWN)
 		refuse_choice("invalid mode", "It is neither replace nor merge.",
 					  "Pass one of them, or leave it out for what the destination's environment says.");
-	choice->on_conflict = merge_choice(argument_text(fcinfo, first + ON_CONFLICT));
+	choice->on_conflict = merge_choice(argument_text(fcinfo, first + 1));
 	if (choice->mode == MODE_REPLACE)
 		choice_check_mode(choice, MODE_REPLACE);
 }
@@ -142,7 +142,7 @@ choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
 		.expected_source_revision = take_revision(fcinfo, first + EXPECTED_SOURCE_REVISION, "expected_source_revision")
 	};
 	choice_take_filling(fcinfo, first + FILLING, choice);
-	take_mode(fcinfo, first, choice);
+	take_mode(fcinfo, first + MODE, choice);
 	if (choice->source_revision && choice->source_state == SOURCE_RUNNING)
 		refuse_choice("invalid source_state", "What the source runs is asked for, and source_revision as well.",
 					  "Pass one of them.");
@@ -151,7 +151,7 @@ choice_take(FunctionCallInfo fcinfo, int first, Choice *choice)
 
 /*
  * Take the arguments that can say one thing of many sources, of which the first has that number: places, a
- * state, and what fills in what would be missing.
+ * state, what fills in what would be missing, and how to go about what the destination has changed itself.
  */
 void
 choice_take_shared(FunctionCallInfo fcinfo, int first, Choice *choice)
@@ -161,6 +161,7 @@ choice_take_shared(FunctionCallInfo fcinfo, int first, Choice *choice)
 		.source_state = take_state(fcinfo, first + 1)
 	};
 	choice_take_filling(fcinfo, first + 2, choice);
+	take_mode(fcinfo, first + 4, choice);
 }
 
 /* Are constraint and channel taken from the source? */
@@ -318,7 +319,7 @@ read_fill_defaults(const JsonbValue *value, Choice *choice)
 	return value && value->type != jbvBool ? "it is neither true nor false" : NULL;
 }
 
-/* Read what happens to what the destination has changed itself.  A ChoiceReader. */
+/* Read how to go about what the destination has changed itself.  A ChoiceReader. */
 static const char *
 read_mode(const JsonbValue *value, Choice *choice)
 {
@@ -328,7 +329,7 @@ read_mode(const JsonbValue *value, Choice *choice)
 	return value && choice->mode == MODE_UNKNOWN ? "it is neither replace nor merge" : NULL;
 }
 
-/* Read which side of a conflict counts.  A ChoiceReader. */
+/* Read who wins where both have changed the same.  A ChoiceReader. */
 static const char *
 read_on_conflict(const JsonbValue *value, Choice *choice)
 {
@@ -366,16 +367,18 @@ read_field(const JsonChild *field, Choice *choice)
 
 /*
  * Read what an object says, on top of what was chosen before: a key of it wins, with null for the
- * default, and a revision of the source also over a state that was chosen before.  Notes what cannot
- * be read, a line each that begins with whose object it is.
+ * default, and a revision of the source also over a state that was chosen before, and replacing over
+ * who wins in a merge.  Notes what cannot be read, a line each that begins with whose object it is.
  */
 void
 choice_read(const Jsonb *object, const char *whose, Choice *choice, StringInfo problems)
 {
-	JsonbValue	revision;
+	JsonbValue	value;
 
-	if (json_find_in(object, "source_revision", &revision) && revision.type != jbvNull)
+	if (json_find_in(object, "source_revision", &value) && value.type != jbvNull)
 		choice->source_state = SOURCE_DESIRED;
+	if (json_find_in(object, "mode", &value) && json_string_is(&value, promotion_modes[MODE_REPLACE]))
+		choice->on_conflict = MERGE_CHOOSE_NONE;
 	json_foreach_in(field, &object->root)
 	{
 		const char *problem = read_field(&field, choice);

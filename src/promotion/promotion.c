@@ -186,8 +186,8 @@ static void
 read_proposal(const Sql *sql, Promotion *promotion, const char *constraint, const char *channel, bool read_only)
 {
 	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
-						   promotion_revision_of(&promotion->choice),
-						   constraint, channel, read_only, &promotion->proposed);
+						   promotion_revision_of(&promotion->choice), constraint, channel, read_only,
+						   &promotion->proposed);
 }
 
 /* Read the state of the source that was chosen, as a proposal for the destination. */
@@ -451,6 +451,13 @@ keep_result(const Sql *sql, const Promotion *promotion, const char *key, const b
 					 "idempotency_key.inserted", &facts);
 }
 
+/* Has the source changed since what a merge starts from, so that the next one starts from there? */
+bool
+promotion_moves_base(const Promotion *promotion)
+{
+	return promotion->mode == MODE_MERGE && promotion->merging.is_moved;
+}
+
 /*
  * Carry what else was asked for, and write the destination's desired state.  The proposal that
  * was read says whether to plan, and whether running values may be replaced.
@@ -466,7 +473,7 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 		.mode = promotion_modes[promotion->mode],
 		.only = choice_only(&promotion->choice),
 		.pinned_version = promotion->pinned_version,
-		.moves_base = promotion->mode == MODE_MERGE && promotion->merging.is_moved,
+		.moves_base = promotion_moves_base(promotion),
 		.message = message
 	};
 

@@ -57,6 +57,7 @@ extern void promotion_lock(const Sql *sql, const Promotion *promotion);
 extern void promotion_read(const Sql *sql, Promotion *promotion, bool read_only);
 extern void promotion_require_own_placeholders(const Promotion *promotion, const char *action);
 extern void promotion_take_preset(const Sql *sql, Promotion *promotion, bool read_only);
+extern bool promotion_moves_base(const Promotion *promotion);
 extern void promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
 							Staged *staged);
 

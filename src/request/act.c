@@ -142,6 +142,22 @@ skip(const PromotionRequest *request, RequestItem *item, const Jsonb *reason)
 	return NULL;
 }
 
+/*
+ * Note where the next merge starts from, where this one has nothing to do although the source has
+ * changed: by a revision as it was before, as promote_instance does.
+ */
+static void
+keep_base(const Sql *sql, const PromotionRequest *request, ItemProposal *proposal)
+{
+	Promotion  *promotion = &proposal->promotion;
+	Staged		staged;
+
+	if (!promotion_moves_base(promotion))
+		return;
+	promotion->proposed.plan = false;
+	promotion_write(sql, promotion, request->message, CurrentMemoryContext, &staged);
+}
+
 /* The act of staging an item, or of skipping it. */
 static const NotDone *
 stage(const Sql *sql, Advance *advance, RequestItem *item)
@@ -153,7 +169,10 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 
 	propose_locked(sql, request, item, &proposal);
 	if (proposal.skip_reason)
+	{
+		keep_base(sql, request, &proposal);
 		return skip(request, item, proposal.skip_reason);
+	}
 	if (!request_is_as_previewed(request, item, &proposal))
 		return not_done("preview_moved", psprintf("it has moved since preview %d: take another by promote.preview_request",
 												  request->preview));

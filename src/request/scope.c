@@ -466,6 +466,8 @@ check_choice(const PromotionRequest *request, const char *component)
 
 	request_choice(request, component, &choice);
 	choice_check(&choice, name, request->pin, request->carry.secrets, request->carry.references);
+	if (choice.mode == MODE_REPLACE)
+		choice_check_mode(&choice, MODE_REPLACE);
 	if (choice.only)
 		only_require(choice.only, name);
 }

@@ -183,6 +183,8 @@ sub open_request {
 	push @named, 'overrides => \'{"c1": {"size": 7}, "c3": {"size": 8}, "c5": {"size": 9}}\'' if $scope eq '{}'
 		&& rand() < 0.3;
 	push @named, '"only" => \'' . pick('{.size}', '{.size,release}', '{.fixed}') . "'" if rand() < 0.2;
+	push @named, "mode => 'merge'", rand() < 0.5 ? "on_conflict => '" . pick(qw(source destination)) . "'" : ()
+		if rand() < 0.2;
 	push @named, "source_state => 'running'" if rand() < 0.1;
 	push @named, "choices => '" . pick('{"c1": {"only": null}, "c2": {"source_revision": 2}}',
 		'{"c1": {"only": [".size"]}, "c2": {"expected_source_revision": ' . int(rand 4) . '}}',

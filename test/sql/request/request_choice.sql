@@ -291,6 +291,68 @@ SELECT is(pg_temp.lines($$SELECT field FROM promote.remote_reference WHERE proje
     AND environment = 'production' UNION ALL SELECT secret FROM promote.secret WHERE project = 'shop'
     AND environment = 'production'$$), E'(queue)\n(token)', 'and that alone is there');
 
+-- ---- what the destination has changed itself ----
+SELECT pg_temp.edit('staging-' || s, '{"x": 1, "y": 1, "z": 1}') FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT promote.promote_instance('shop-staging-' || s, 'shop-production-' || s) FROM unnest('{s4,s5,s6}'::text[]) AS s
+\g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.deploy_instance('shop-staging-' || s) FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT pg_temp.edit('production-' || s, '{"y": 2}') FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.deploy_instance('shop-production-' || s) FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT pg_temp.edit('staging-' || s, v) FROM (VALUES ('s4', '{"x": 3}'::jsonb), ('s5', '{"y": 3}'), ('s6', '{"y": 2}'))
+    AS v (s, v) \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT promote.deploy_instance('shop-staging-' || s) FROM unnest('{s4,s5,s6}'::text[]) AS s \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT pg_temp.open('{s4,s5,s6}', $$, 'waves', '[100]', mode => 'merge'$$) AS last \gset
+SELECT is(replace(pg_temp.shown(:last), ' since they were merged last', ''), $$s4 4 {"mode": "merge"}
+.x change 1 -> 3 5
+s5 {"mode": "merge"}
+conflict:
+"shop-production-s5" and its source have changed the same values: .y: base 1, source 3, destination 2
+s6 3 {"mode": "merge"}
+skipped: nothing_to_do$$, 'what only the source has changed is taken');
+SELECT is(pg_temp.drain(:last), 'BLOCKED', 'that goes');
+SELECT is(pg_temp.items(:last), 's4 1 DONE, s5 1 PENDING, s6 1 SKIPPED', 'and what both have changed waits');
+SELECT is(pg_temp.params('shop-production-s4') ->> 'y', '2', 'the hotfix stays');
+SELECT is(pg_temp.lines($$SELECT component, revision, source_revision, mode FROM promote.revision
+    WHERE project = 'shop' AND environment = 'production' AND component IN ('s4', 's6') AND origin = 'promotion'
+    AND mode = 'merge' ORDER BY component$$), E'(s4,5,4,merge)\n(s6,5,3,merge)',
+    'the next merge starts from there, also where there was nothing to do');
+SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'shop-production-s6'), 'in_sync',
+    '... and nothing to deploy');
+SELECT pg_temp.cancel(:last) \g /dev/null
+UPDATE promote.environment SET promotion_mode = 'merge' WHERE project = 'shop' AND environment = 'production';
+SELECT pg_temp.edit('staging-s4', '{"y": 4}') \g /dev/null
+SELECT pg_temp.open('{s4,s5}', $$, 'waves', '[100]', on_conflict => 'source',
+    choices => '{"s5": {"on_conflict": "destination"}}'$$) AS last \gset
+SELECT is(pg_temp.shown(:last), $$s4 5 {"on_conflict": "source"}
+.y change 2 -> 4 6
+s5 3 {"on_conflict": "destination"}
+skipped: nothing_to_do$$, 'who wins is said');
+SELECT pg_temp.cancel(:last) \g /dev/null
+SELECT pg_temp.open('{s4,s5}', $$, 'waves', '[100]', mode => 'merge', on_conflict => 'destination',
+    choices => '{"s5": {"mode": "replace"}}'$$) AS last \gset
+SELECT is(pg_temp.shown(:last), $$s4 5 {"mode": "merge", "on_conflict": "destination"}
+skipped: nothing_to_do
+s5 3 {"mode": "replace"}
+.y change 2 -> 3 5$$, 'of what is replaced that decides nothing');
+SELECT pg_temp.cancel(:last) \g /dev/null
+UPDATE promote.environment SET promotion_mode = 'replace' WHERE project = 'shop' AND environment = 'production';
+SELECT pg_temp.open('{s4}', $$, on_conflict => 'source'$$) AS last \gset
+SELECT matches(pg_temp.shown(:last), 'on_conflict decides nothing: The promotion_mode', 'and where nothing is merged');
+SELECT pg_temp.cancel(:last) \g /dev/null
+SELECT pg_temp.refuses(pg_temp.opens('{s4}', more), 'PM404', detail, more)
+  FROM (VALUES ($$mode => 'replace', on_conflict => 'source'$$, 'replace, which knows no conflicts'),
+    ($$choices => '{"s4": {"mode": "replace", "on_conflict": "source"}}'$$, 'replace, which knows no conflicts'),
+    ($$mode => 'x'$$, 'neither replace nor merge'), ($$on_conflict => 'x'$$, 'neither ''source'' nor'),
+    ($$choices => '{"s4": {"mode": 1, "on_conflict": "x"}}'$$,
+        E'^s4: mode: it is neither replace nor merge\ns4: on_conflict: it is neither source nor destination$'))
+        AS v (more, detail);
+
 -- ---- first promotions ----
 INSERT INTO promote.bundle_release (bundle, version, presets, params_schema) VALUES ('service', '2.0.0',
     '{"big": {"own": "preset"}}', '{"required": ["own"], "properties": {"own": {"$md.copyable": false},

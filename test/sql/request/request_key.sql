@@ -42,7 +42,8 @@ SELECT is(pg_temp.open(), 2, 'with nothing but defaults');
 SELECT is(pg_temp.open(), 2, '... again');
 SELECT is(pg_temp.open($$, scope => '{}', strategy => NULL, waves => NULL, overrides => NULL, rollback_mode => 'none',
     soak => NULL, checks => NULL, include_other_changes => NULL, copy_secrets => NULL, choices => NULL, "only" => NULL,
-    source_state => 'desired', preset => NULL, fill_defaults => NULL$$), 2,
+    source_state => 'desired', preset => NULL, fill_defaults => NULL, mode => NULL,
+    on_conflict => NULL$$), 2,
         '... where they are spelled out');
 
 -- ---- another call under the key ----
@@ -54,7 +55,7 @@ SELECT pg_temp.refuses(format('SELECT pg_temp.open(%L)', ', ' || a), 'PM402',
     $$message => 'because'$$, 'include_other_changes => true', 'copy_secrets => true',
         'copy_remote_references => true', 'pin => true', 'reprovision => true', $$"only" => '{.size}'$$,
     $$source_state => 'running'$$, $$preset => 'big'$$, 'fill_defaults => true',
-    $$choices => '{"s1": {"preset": "big"}}'$$])
+    $$choices => '{"s1": {"preset": "big"}}'$$, $$mode => 'merge'$$, $$on_conflict => 'source'$$])
     AS a;
 SELECT pg_temp.refuses($$SELECT promote.open_request('shop', 'production', 'staging', idempotency_key => 'k')$$,
     'PM402',
