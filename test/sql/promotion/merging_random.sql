@@ -37,6 +37,12 @@ $$;
 CREATE FUNCTION pg_temp.desired(environment text, OUT params jsonb, OUT version_constraint text) LANGUAGE sql AS $$
     SELECT params, version_constraint FROM promote.config_as_of('shop-' || $1 || '-api', 'infinity')
 $$;
+-- What it has desired in a revision.
+CREATE FUNCTION pg_temp.past(environment text, number integer, OUT params jsonb, OUT version_constraint text)
+LANGUAGE sql AS $$
+    SELECT c.params, r.version_constraint FROM promote.revision AS r JOIN promote.config AS c USING (project, digest)
+     WHERE r.project = 'shop' AND r.environment = $1 AND r.revision = number
+$$;
 -- A document with some top-level members of another.
 CREATE FUNCTION pg_temp.taken(document jsonb, other jsonb, places text[]) RETURNS jsonb LANGUAGE sql AS $$
     SELECT (document - members) || COALESCE((SELECT jsonb_object_agg(m.key, m.value) FROM jsonb_each(other) AS m
@@ -61,7 +67,7 @@ $$;
 
 -- One promotion, held against the model.
 CREATE FUNCTION pg_temp.promote(step integer, source text, destination text, mode text, choice text, places text[],
-                                release boolean) RETURNS void LANGUAGE plpgsql AS $$
+                                release boolean, former integer DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     names text[] := CASE WHEN places IS NOT NULL THEN places || CASE WHEN release THEN ARRAY['release'] END END;
     s record; d record; b record; after record; result record;
@@ -70,7 +76,10 @@ DECLARE
     found text[];
     wanted text[];
 BEGIN
-    SELECT * INTO s FROM pg_temp.desired(source);
+    SELECT * INTO s FROM pg_temp.past(source, former);
+    IF former IS NULL THEN
+        SELECT * INTO s FROM pg_temp.desired(source);
+    END IF;
     SELECT * INTO d FROM pg_temp.desired(destination);
     SELECT * INTO b FROM base WHERE pair = pg_temp.pair(source, destination);
     IF mode = 'merge' THEN
@@ -84,7 +93,8 @@ BEGIN
         SELECT array_agg(CASE WHEN path LIKE 'release%' THEN path ELSE
                               concat_ws(' ', path, base_value, new_value,
                                   old_value) END ORDER BY path COLLATE "C") INTO found
-          FROM promote.preview_promotion('shop-' || source || '-api', 'shop-' || destination || '-api', "only" => names,
+          FROM promote.preview_promotion('shop-' || source || '-api', 'shop-' || destination || '-api',
+              "only" => names, source_revision => former,
                                          mode => mode, on_conflict => choice)
          WHERE kind = 'conflict';
         INSERT INTO outcome VALUES (CASE WHEN ARRAY(SELECT unnest(found) ORDER BY 1)
@@ -93,7 +103,7 @@ BEGIN
         IF wanted IS NOT NULL THEN
             BEGIN
                 PERFORM promote.promote_instance('shop-' || source || '-api', 'shop-' || destination || '-api',
-                    "only" => names, mode => mode, plan => false);
+                    "only" => names, source_revision => former, mode => mode, plan => false);
                 INSERT INTO outcome VALUES ('WRONG: conflicts are promoted', step);
             EXCEPTION WHEN SQLSTATE 'PM109' THEN
                 INSERT INTO outcome VALUES ('refused', step);
@@ -114,9 +124,9 @@ BEGIN
     END IF;
     CREATE TEMP TABLE shown AS
     SELECT * FROM promote.preview_promotion('shop-' || source || '-api', 'shop-' || destination || '-api',
-        "only" => names, mode => mode, on_conflict => choice);
+        "only" => names, source_revision => former, mode => mode, on_conflict => choice);
     SELECT * INTO result FROM promote.promote_instance('shop-' || source || '-api', 'shop-' || destination || '-api',
-        "only" => names, mode => mode, on_conflict => choice, plan => false);
+        "only" => names, source_revision => former, mode => mode, on_conflict => choice, plan => false);
     SELECT * INTO after FROM pg_temp.desired(destination);
     INSERT INTO outcome VALUES
         (CASE WHEN after.params = expected AND after.version_constraint = wish THEN mode ELSE 'WRONG ' || mode END,
@@ -157,7 +167,7 @@ $$;
 
 CREATE FUNCTION pg_temp.history(steps integer, seed double precision) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    source text; destination text; places text[];
+    source text; destination text; places text[]; former integer;
 BEGIN
     PERFORM setseed(seed);
     PERFORM promote.configure_instance('shop-a-api', '{"k1": 1, "nodes": []}', '~1');
@@ -174,17 +184,20 @@ BEGIN
         source := pg_temp.pick('a', 'b', 'c');
         destination := CASE source WHEN 'a' THEN pg_temp.pick('b', 'c') WHEN 'b' THEN pg_temp.pick('a', 'c')
                        ELSE pg_temp.pick('a', 'b') END;
-        SELECT array_agg('.' || k ORDER BY k) INTO places FROM jsonb_object_keys((pg_temp.desired(source)).params
+        SELECT revision INTO former FROM promote.revision
+         WHERE project = 'shop' AND environment = source AND random() < 0.02 ORDER BY revision DESC LIMIT 1;
+        SELECT array_agg('.' || k ORDER BY k) INTO places FROM jsonb_object_keys(
+            COALESCE((pg_temp.past(source, former)).params, (pg_temp.desired(source)).params)
             || (pg_temp.desired(destination)).params) AS k WHERE k <> 'own' AND random() < 0.3;
         IF random() < 0.7 THEN
             places := NULL;
         END IF;
         PERFORM pg_temp.promote(n, source, destination, pg_temp.pick('merge', 'merge', 'merge', 'replace'),
-            NULL, places, random() < 0.5);
+            NULL, places, random() < 0.5, former);
         -- what was refused
         IF EXISTS (SELECT FROM outcome AS o WHERE o.step = n AND o.what = 'refused') THEN
             PERFORM pg_temp.promote(n, source, destination, 'merge', pg_temp.pick('source', 'destination'), places,
-                random() < 0.5);
+                random() < 0.5, former);
         END IF;
     END LOOP;
 END
