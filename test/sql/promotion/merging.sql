@@ -334,6 +334,14 @@ SELECT is((SELECT params - 'nodes' FROM promote.config_as_of('shop-production-ap
     '..., and nothing else does');
 ROLLBACK TO conflict;
 
+-- ---- elements of arrays ----
+SELECT pg_temp.edit('staging', '{"nodes": [{"name": "w"}, {"name": "x", "v": 1}, {"name": "u"}]}') \g /dev/null
+SELECT pg_temp.edit('production', '{"nodes": [{"name": "y"}, {"name": "w"}, {"name": "x", "v": 1}]}') \g /dev/null
+SELECT is((SELECT string_agg(line, E'\n') FROM regexp_split_to_table(pg_temp.preview('staging', 'production', 'param',
+    choice => 'source'), '\n') AS line WHERE line LIKE '%nodes%'), 'param .nodes[3].name add -> "u" source
+param .nodes[0].name keep "y" -> "y" destination', 'previews tell whose elements are, wherever these stand');
+ROLLBACK TO conflict;
+
 -- ---- arrays without keys ----
 SELECT pg_temp.edit('staging', '{"nodes": [{"name": "x"}, {"name": "x"}]}') \g /dev/null
 SELECT pg_temp.edit('production', '{"nodes": [{"name": "x"}]}') \g /dev/null
@@ -357,6 +365,26 @@ SELECT is(pg_temp.as_role('merging_viewer', $$SELECT pg_temp.guess('silent, sile
     pg_temp.as_role('merging_viewer', format('SELECT pg_temp.guess(%L)', v)), 'the preview confirms no guess: ' || v)
   FROM unnest(ARRAY['quiet, quiet', 'hush, hush', 'anything else']) AS v;
 SELECT matches(pg_temp.as_role('merging_viewer', $$SELECT pg_temp.guess('hush, hush')$$), 'conflict,.size,,7,6', '...');
+ROLLBACK TO conflict;
+
+-- ---- what was sensitive ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema)
+    VALUES ('api', '3.0.0', '{}'), ('api', '3.1.0', '{}');
+SELECT pg_temp.edit('staging', '{"password": "first, first"}', '1.1.0') \g /dev/null
+SELECT pg_temp.merge('staging', 'production', choice => 'source') \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": "open, open"}', '3.0.0') \g /dev/null
+SELECT pg_temp.edit('production', '{"password": "free, free"}', '3.0.0') \g /dev/null
+SELECT is(pg_temp.preview('staging', 'production', 'conflict'),
+    'conflict .password "(sensitive value)" -> "(sensitive value)" <-"(sensitive value)"',
+    'what was sensitive when it was promoted last is masked');
+SELECT promote.promote_instance('shop-staging-api', 'shop-production-api', plan => false) \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": "second, second"}', '1.1.0') \g /dev/null
+SELECT promote.promote_instance('shop-staging-api', 'shop-production-api', "only" => ARRAY['.password'],
+    plan => false) \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": "open, open"}', '3.1.0') \g /dev/null
+SELECT pg_temp.edit('production', '{"password": "free, free"}', '3.1.0') \g /dev/null
+SELECT is(pg_temp.preview('staging', 'production', 'conflict'),
+    'conflict .password "(sensitive value)" -> "(sensitive value)" <-"(sensitive value)"', '..., alone');
 ROLLBACK TO conflict;
 
 -- ---- what both began with is gone ----
