@@ -51,7 +51,7 @@ CREATE FUNCTION promote.deploy_instance(
     AS 'MODULE_PATHNAME', 'promote_deploy_instance';
 REVOKE ALL ON FUNCTION promote.deploy_instance(text, integer, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.deploy_instance(text, integer, text, integer) IS
-'Queues a PROVISION that follows a completed PLAN, the last one of the desired revision where none is named; refused, PM503, where what was planned is not what would be deployed now';
+'Queues a PROVISION that follows a completed PLAN, the last one of the desired revision where none is named; refused, PM503, where what was planned is not what would be deployed now, or not by the time that what is queued before has changed the instance';
 
 CREATE FUNCTION promote.plan_and_deploy(
     instance text, message text DEFAULT NULL, expected_revision integer DEFAULT NULL)
@@ -60,7 +60,7 @@ CREATE FUNCTION promote.plan_and_deploy(
     AS 'MODULE_PATHNAME', 'promote_plan_and_deploy';
 REVOKE ALL ON FUNCTION promote.plan_and_deploy(text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.plan_and_deploy(text, text, integer) IS
-'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired. Who has called while a PLAN of another''s waited or ran stands in its joined_by';
+'Queues a PLAN of what the instance desires which, once it has completed, is deployed as it is, as promote.deploy_instance would deploy it for the caller, unless it brings back what was decommissioned; where that is refused then, not_deployed of its row says why. Returns the PLAN, also of an earlier call whose deployment waits, runs, or has brought about what is desired. Who has called while a PLAN of another''s waited or ran stands in its joined_by';
 
 CREATE FUNCTION promote.decommission_instance(instance text, message text DEFAULT NULL)
     RETURNS promote.deployment

@@ -171,6 +171,29 @@ REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, in
 COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
 'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan, or has asked by promote.plan_and_deploy for that one, and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
 
+CREATE FUNCTION promote_internal.changes_before(project text, environment text, component text, plan integer)
+    RETURNS TABLE (deployment integer, status text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.deployment, d.status
+          FROM (SELECT d.deployment, d.status, d.plan, d.bundle, d.version, d.started_at
+                  FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                   AND d.status IN ('PENDING', 'APPROVED', 'RUNNING') AND d.action <> 'PLAN'
+                 ORDER BY d.queued_at DESC, d.deployment DESC
+                 LIMIT 1) AS d
+         WHERE d.plan IS DISTINCT FROM $4
+            OR d.status = 'RUNNING' AND EXISTS (
+                   SELECT
+                     FROM promote.bundle_release AS f
+                     JOIN promote_internal.moved_secret AS s
+                       ON s.project = $1 AND s.environment = $2 AND s.component = $3 AND f.secrets ? s.secret
+                    WHERE f.bundle = d.bundle AND f.version = d.version AND s.at > d.started_at);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.changes_before(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.changes_before(text, text, text, integer) IS
+'What waits or runs and will have changed the instance before a PROVISION by a plan would begin, so that the plan does not hold then. No row where nothing does, or where that PROVISION is there already, the last of the queue, and its worker cannot have missed that a secret was set or removed: then it is the one that is asked for';
+
 CREATE FUNCTION promote_internal.outdated(project text, environment text, component text, deployment integer)
     RETURNS TABLE (reason text, may_replace boolean)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1

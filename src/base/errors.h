@@ -62,7 +62,7 @@
 #define PM_NOT_DEPLOYED			PM_ERRCODE('5', '0', '8')	/* nothing has run that this is about */
 #define PM_OTHER_PLAN			PM_ERRCODE('5', '0', '9')	/* another plan is recorded already */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
-#define PM_DECOMMISSIONED		PM_ERRCODE('5', '1', '1')	/* a promotion to what was decommissioned */
+#define PM_DECOMMISSIONED		PM_ERRCODE('5', '1', '1')	/* what was decommissioned would come back unseen */
 
 /* The pipeline */
 #define PM_GATES_CLOSED			PM_ERRCODE('6', '0', '1')	/* a gate blocks the deployment */

@@ -162,6 +162,18 @@ order_desired(const Sql *sql, Review *review, const Request *request)
 	return write_order(sql, review, &order);
 }
 
+/* Refuse to deploy a plan that was to be deployed as it is where it brings back what was decommissioned. */
+static void
+refuse_reviving(const Review *review, int32 plan)
+{
+	if (review->proposed.decommissioned)
+		ereport(ERROR,
+				(errcode(PM_DECOMMISSIONED),
+				 errmsg("plan %d of \"%s\" is not deployed by itself", plan, review->proposed.proposal.instance),
+				 errdetail("The instance was decommissioned, so that everything is added: the plan has to be looked at, and deployed by promote.deploy_instance."),
+				 errhint("promote.plan_text shows the plan.")));
+}
+
 /*
  * Number of the plan that a call before has planned and deployed, or may deploy now; 0:
  * there is none.  Deploys it where that was kept off then and the gates are open now.
@@ -186,6 +198,7 @@ deployed_plan(const Sql *sql, Review *review, const Request *request)
 	deployment_load(sql, key, provision.plan, &found);
 	if (found.deploy_as == NULL || !review_plan_holds(sql, review, &found))
 		return 0;
+	refuse_reviving(review, provision.plan);
 	(void) order_desired(sql, review, &provision);
 	return provision.plan;
 }
@@ -267,6 +280,21 @@ deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, in
 
 	open_review(sql, &request, &review);
 	return order(sql, &review, &request);
+}
+
+/*
+ * Queue the PROVISION of a plan that was to be deployed once it has completed.  What was decommissioned comes back
+ * only if somebody has seen that.
+ */
+void
+deploy_unseen(const Sql *sql, const InstanceKey *key, int32 plan, const char *message)
+{
+	Request		request = {*key, ACTION_PROVISION, DEPLOYMENT_PENDING, plan, message};
+	Review		review;
+
+	open_review(sql, &request, &review);
+	refuse_reviving(&review, plan);
+	(void) order(sql, &review, &request);
 }
 
 /*

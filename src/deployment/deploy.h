@@ -13,6 +13,7 @@
 /* deployment/deploy.c */
 extern int32 deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, int32 plan,
 						  const char *message);
+extern void deploy_unseen(const Sql *sql, const InstanceKey *key, int32 plan, const char *message);
 
 /* deployment/rollback.c */
 extern void rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const char *message,

@@ -3,8 +3,9 @@
  *
  * Whoever completes the PLAN, by promote.complete_deployment or by an UPDATE, a trigger queues
  * its PROVISION in the same transaction, for the person that has asked for it.  It is judged
- * like promote.deploy_instance.  What that refuses stands in the plan's row, and the plan stays
- * completed: a worker has nothing to do with gates.
+ * like promote.deploy_instance, but brings nothing back that was decommissioned.  What is
+ * refused stands in the plan's row, and the plan stays completed: a worker has nothing to do
+ * with gates.
  */
 #include "postgres.h"
 
@@ -38,7 +39,7 @@ deploy(void *state)
 	sql_enter(&sql);
 	access_require_still(settled->deploy_as, "plan", &settled->key);
 	access_require_still(settled->deploy_as, "deploy", &settled->key);
-	(void) deploy_order(&sql, &settled->key, ACTION_PROVISION, settled->plan, settled->message);
+	deploy_unseen(&sql, &settled->key, settled->plan, settled->message);
 	sql_leave(&sql);
 }
 

@@ -95,7 +95,7 @@ gate_is_overridable(const char *code)
 typedef struct ReviewOf
 {
 	const Sql  *sql;
-	const GateCase *gate;
+	GateCase   *gate;
 } ReviewOf;
 
 /*
@@ -107,7 +107,7 @@ static void
 review_case(void *state)
 {
 	const Sql  *sql = ((ReviewOf *) state)->sql;
-	const GateCase *gate = ((ReviewOf *) state)->gate;
+	GateCase   *gate = ((ReviewOf *) state)->gate;
 	Review		review;
 	Deployment	deployment;
 
@@ -132,6 +132,12 @@ review_case(void *state)
 		return;
 	review_judge(sql, &review);
 	review_find_plan(sql, &review, gate->deployment, &deployment);
+	/* where it holds no more and none is required, what is desired is deployed without a plan */
+	if (deployment.deployment == 0)
+	{
+		gate->plan = 0;
+		gate->plan_digest = NULL;
+	}
 }
 
 /* The errors of review.c that are about the plan; all others are about the params. */

@@ -115,6 +115,19 @@ add_newer_plan(const Sql *sql, StringInfo lines, const InstanceKey *key, const D
 								 sql_int(&rows, 0)));
 }
 
+/* Add a line if something that waits or runs will have changed the instance before another PROVISION by that plan. */
+static void
+add_change_before(const Sql *sql, StringInfo lines, const InstanceKey *key, int32 plan)
+{
+	static Statement read = {"SELECT pg_catalog.concat('Deployment ', b.deployment, ', which is ', b.status,"
+		" ', will have changed the instance before.')"
+		" FROM promote_internal.changes_before($1, $2, $3, $4) AS b"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(plan));
+
+	if (rows.count > 0)
+		add_line(lines, sql_text(&rows, 0));
+}
+
 /* Refuse what was reviewed, with the lines of what has moved: PM_PLAN_MOVED. */
 static void
 refuse_moved(const char *what, const Deployment *reviewed, const char *lines)
@@ -138,6 +151,7 @@ moved_since(const Sql *sql, const Review *review, const Deployment *plan)
 	add_newer_plan(sql, &lines, &plan->key, plan);
 	if (plan->seen_change != review->changed_by)
 		add_line(&lines, psprintf("Deployment %d has changed the instance since.", review->changed_by));
+	add_change_before(sql, &lines, &plan->key, plan->deployment);
 	return lines.data;
 }
 

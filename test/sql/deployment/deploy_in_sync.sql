@@ -143,15 +143,40 @@ SELECT is((SELECT o.deployment FROM promote.deployment AS d, promote_internal.op
     :number + 2, 'also where a secret was set and removed since that its release knows nothing of');
 ROLLBACK TO runs;
 SELECT promote.remove_secret('ecomm-production-db', 'other') \g /dev/null
-SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'not if a secret was removed since');
+SELECT is(pg_temp.asked(), format('PM503 Deployment %s, which is RUNNING, will have changed the instance before.',
+    :number + 2), 'not if a secret was removed since: by the plan of that nothing could be deployed behind it');
 ROLLBACK TO runs;
 SELECT promote.set_secret('ecomm-production-db', 'password', 'crush') \g /dev/null
-SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'not if a secret was set since');
+SELECT matches(pg_temp.asked(:number + 1), '^PM503 .*will have changed', 'not if a secret was set since, nor by its name');
+SELECT is((SELECT string_agg(code, ',') FROM promote.blockers('ecomm-production-db')), 'plan', 'and the gate says so');
+SAVEPOINT missed;
+SELECT is(pg_temp.lines($$SELECT deployment, action, status FROM promote.plan_and_deploy('ecomm-production-db')$$),
+    format('(%s,PLAN,PENDING)', :number + 3), 'to plan and deploy is to plan anew');
 SELECT promote.complete_deployment(instance, deployment, fencing) FROM claim \g /dev/null
 SELECT is(pg_temp.status(), 'stale', 'for it is stale once that is done');
+SELECT is(pg_temp.work('ecomm-production-db'), 2, 'so that it is planned and provisioned');
+SELECT is(pg_temp.status(), 'in_sync', '... and in sync');
+SELECT is((SELECT count(*) FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production'
+    AND component = 'db' AND status = 'ABORTED'), 0::bigint, '... with nothing that was to be aborted');
+ROLLBACK TO missed;
+UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'production';
+SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'where no plan is required, one without');
+SELECT is((SELECT string_agg(code, ',') FROM promote.blockers('ecomm-production-db')), NULL, '... as the gates say');
+SELECT promote.complete_deployment(instance, deployment, fencing) FROM claim \g /dev/null
+SELECT is(pg_temp.work('ecomm-production-db') || ' ' || pg_temp.status(), '1 in_sync', '... which leads there');
+ROLLBACK TO before;
+
+-- ---- nor is a plan deployed behind what takes away what it starts from ----
+SELECT promote.configure_instance('ecomm-production-db', '{"tier": "y"}') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
-SELECT is((SELECT status FROM promote.deployment WHERE project = 'ecomm' AND environment = 'production'
-    AND component = 'db' AND deployment = :number + 3), 'ABORTED', 'and the other does not pass for a success');
+SELECT promote.propose_deployment('ecomm-production-db') \g /dev/null
+SELECT promote.decommission_instance('ecomm-production-db') \g /dev/null
+SELECT is(pg_temp.asked(), format('PM503 Deployment %s, which is PENDING, will have changed the instance before.',
+    :number + 3), 'behind a DECOMMISSION that waits');
+SELECT pg_temp.refuses(format($$SELECT promote.approve_deployment('ecomm-production-db', %s)$$, :number + 2), 'PM503',
+    'Deployment \d+, which is PENDING, will have changed the instance before', 'nor if it was proposed');
+SELECT promote.abort_deployment('ecomm-production-db', :number + 3) \g /dev/null
+SELECT is((promote.approve_deployment('ecomm-production-db', :number + 2)).status, 'APPROVED', 'it waits no more');
 ROLLBACK TO before;
 
 -- ---- what was decommissioned comes back by a plan alone ----

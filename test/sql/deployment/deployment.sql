@@ -317,6 +317,7 @@ SELECT (promote.propose_deployment('ecomm-s9005-db', 'PROVISION')).deployment,
     (promote.approve_deployment('ecomm-s9005-db', 2)).status \g /dev/null
 CREATE FUNCTION pg_temp.deploy_next() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM promote.configure_instance('ecomm-s9005-db', '{"size": "large"}', plan => false);
     PERFORM promote.deploy_instance('ecomm-s9005-db');
     RETURN NULL;
 END

@@ -205,6 +205,32 @@ SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["
 SELECT pg_temp.stands(2, 'request 1 holds "ecomm-production-db"', 'a request that holds it');
 ROLLBACK TO before;
 
+-- ---- what was decommissioned comes back only if somebody has seen that everything is added ----
+SELECT pg_temp.call(), pg_temp.step(), pg_temp.step(), promote.decommission_instance('ecomm-production-db'),
+    promote.configure_instance('ecomm-production-db', '{"tier": "s"}', plan => false) \g /dev/null
+SAVEPOINT waits;
+SELECT is(pg_temp.call(), '(5,PLAN,PENDING)', 'planned behind a DECOMMISSION that waits');
+SELECT is(pg_temp.step(), '4 DECOMMISSION COMPLETED', '... which is carried out');
+SELECT pg_temp.stands(5, 'was decommissioned, .* has to be looked at, and deployed by promote.deploy_instance',
+    'what would come back');
+SELECT is(pg_temp.call(), 'PM511: The instance was decommissioned, so that everything is added: '
+    'the plan has to be looked at, and deployed by promote.deploy_instance.', 'nor does another call bring it back');
+SELECT is(pg_temp.status(), 'decommissioned', '... so that it stays down');
+SELECT is((promote.deploy_instance('ecomm-production-db')).plan, 5, 'until somebody deploys that plan');
+SELECT pg_temp.step() \g /dev/null
+SELECT is(pg_temp.status() || ' ' || pg_temp.call(), 'in_sync (5,PLAN,COMPLETED)', '... which is what was asked for');
+ROLLBACK TO waits;
+SELECT pg_temp.step(), promote.configure_instance('ecomm-production-db', '{"tier": "t"}', plan => false) \g /dev/null
+SELECT is(pg_temp.call(), '(5,PLAN,PENDING)', 'what is edited after it was decommissioned');
+SELECT pg_temp.stands(5, 'was decommissioned', 'what would come back, edited');
+ROLLBACK TO waits;
+SELECT promote.abort_deployment('ecomm-production-db', 4), promote.plan_instance('ecomm-production-db'),
+    pg_temp.step(), pg_temp.call() \g /dev/null
+SELECT promote.claim_deployment('w'), promote.decommission_instance('ecomm-production-db') \g /dev/null
+SELECT matches((promote.complete_deployment('ecomm-production-db', 6, 1)).not_deployed,
+    'Deployment 7, which is PENDING, will have changed the instance before', 'one that is behind its plan keeps it off, too');
+ROLLBACK TO before;
+
 -- ---- rights: at the call, and when the plan has completed ----
 SELECT is(pg_temp.call('s_planner'),
     'PM701: Role "s_planner" has no grant "deploy" for environment "production" of project "ecomm".',

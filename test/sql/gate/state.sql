@@ -102,6 +102,8 @@ UPDATE promote.environment SET parameters = parameters || '{"domain": "example.o
     AND environment = 'production';
 SELECT matches((SELECT detail FROM pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-production-db')$$)),
     '(^|\n)drift: ', '... nor where no plan fits, and none is required');
+SELECT is((SELECT string_agg(code, ', ') FROM promote.blockers('ecomm-production-db')), 'drift',
+    '... which is what those who ask are told');
 SELECT promote.dismiss_drift('ecomm-production-db', 'start again') \g /dev/null
 
 -- ---- what destroys data ----
