@@ -27,12 +27,13 @@ COMMENT ON FUNCTION promote_internal.guard_registry() IS
 'Refuses to change a release that is published, a component''s bundle and the key of a project''s digests, PM301';
 
 -- One function for what hangs together: PostgreSQL takes the text of every CHECK in anew for each statement.
-CREATE FUNCTION promote_internal.check_origin(origin text, environment text, source_environment text, source_revision integer)
+CREATE FUNCTION promote_internal.check_origin(
+    origin text, environment text, source_environment text, source_revision integer, mode text, "only" text[])
     RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_check_origin';
-COMMENT ON FUNCTION promote_internal.check_origin(text, text, text, integer) IS
-'true, or PM404: what is wrong with where a revision comes from';
+COMMENT ON FUNCTION promote_internal.check_origin(text, text, text, integer, text, text[]) IS
+'true, or PM404: what is wrong with where a revision comes from, and with how';
 
 CREATE TABLE promote.config (
     project    promote.project_name NOT NULL,
@@ -99,11 +100,9 @@ CREATE TABLE promote.revision (
         REFERENCES promote.bundle_release (bundle, version),
     CONSTRAINT revision_revision_check CHECK (revision > 0),
     CONSTRAINT revision_origin_check
-        CHECK (promote_internal.check_origin(origin, environment, source_environment, source_revision)),
+        CHECK (promote_internal.check_origin(origin, environment, source_environment, source_revision, mode, "only")),
     CONSTRAINT revision_overrides_check
         CHECK (promote_internal.check_overrides(overrides)),
-    CONSTRAINT revision_mode_check CHECK (mode IN ('replace', 'merge')),
-    CONSTRAINT revision_only_check CHECK (pg_catalog.array_ndims("only") = 1),
     CONSTRAINT revision_kept_marks_check
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
 );

@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -540,8 +541,8 @@ refuse_origin(const char *detail)
 
 /*
  * promote_internal.check_origin(origin text, environment text,
- * source_environment text, source_revision integer) returns boolean: true, or
- * PM_INVALID_ARGUMENT
+ * source_environment text, source_revision integer, mode text, "only" text[])
+ * returns boolean: true, or PM_INVALID_ARGUMENT
  */
 Datum
 promote_check_origin(PG_FUNCTION_ARGS)
@@ -549,6 +550,7 @@ promote_check_origin(PG_FUNCTION_ARGS)
 	char	   *name = argument_text(fcinfo, 0);
 	char	   *environment = argument_text(fcinfo, 1);
 	char	   *source = argument_text(fcinfo, 2);
+	char	   *mode = argument_text(fcinfo, 4);
 	RevisionOrigin origin = sql_enum(revision_origins, name);
 
 	if (name && origin == ORIGIN_NONE)
@@ -560,6 +562,10 @@ promote_check_origin(PG_FUNCTION_ARGS)
 		refuse_origin("A promotion comes from another environment.");
 	if (origin == ORIGIN_MERGE && source == NULL)
 		refuse_origin("A merge comes from a revision.");
+	if (mode && sql_enum(promotion_modes, mode) == MODE_UNKNOWN)
+		refuse_origin("Its mode is neither replace nor merge.");
+	if (!PG_ARGISNULL(5) && ARR_NDIM(PG_GETARG_ARRAYTYPE_P(5)) != 1)
+		refuse_origin("What was taken alone is no list of names.");
 	PG_RETURN_BOOL(true);
 }
 

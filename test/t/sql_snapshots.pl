@@ -282,6 +282,7 @@ my %verb = (
 	cancel     => q{SELECT status, reason FROM promote.cancel_request('%p', 1, 'mine')},
 	grant      => q{SELECT promote.grant_action('%p', 'view', '%p')},
 	revoke     => q{SELECT promote.revoke_action('%p', 'view', '%p')},
+	apply      => q{SELECT new_revision, changed FROM promote.apply_revision('%S', 1, '%P', on_conflict => 'source')},
 	refresh    => q{SELECT promote.refresh_grants('%p')},
 	block      => q{SELECT block_reason FROM promote.block_release('%p', '1.0.0', 'mine')},
 	unblock    => q{SELECT block_reason FROM promote.unblock_release('%p', '1.0.0')},
@@ -298,6 +299,7 @@ my %verb = (
 my @cases = (
 	# new desired states
 	[ '', 'edit', 'promote' ],
+	[ '', 'edit_here', 'apply' ],
 	[ '', 'publish', 'promote' ],
 	[ 'edit', 'block', 'promote' ],
 	[ 'edit block', 'unblock', 'promote' ],

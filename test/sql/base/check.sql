@@ -118,8 +118,14 @@ SELECT matches(pg_temp.said(s), '^' || state || ' \| [^|]+ \| [^|]+[.] \| [^|]+[
         SELECT project, environment, component, digest, version_constraint, 'staging' FROM promote.revision LIMIT 1$$,
         'PM404'),
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, overrides)
-        SELECT project, environment, component, digest, version_constraint, '[]' FROM promote.revision LIMIT 1$$,
-        'PM101')) AS v (s, state);
+        SELECT project, environment, component, digest, version_constraint, '3' FROM promote.revision LIMIT 1$$,
+        'PM101'),
+    ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, mode)
+        SELECT project, environment, component, digest, version_constraint, 'rebase' FROM promote.revision LIMIT 1$$,
+        'PM404'),
+    ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, "only")
+        SELECT project, environment, component, digest, version_constraint, '{}' FROM promote.revision LIMIT 1$$,
+        'PM404')) AS v (s, state);
 
 -- ---- and nothing else ----
 -- A CHECK calls a function that raises, or stands on a table that only verbs write: of what is inserted there by hand a
