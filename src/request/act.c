@@ -207,7 +207,7 @@ hold(const Sql *sql, Advance *advance, RequestItem *item)
 
 	propose_locked(sql, &advance->request, item, &proposal);
 	item->desired = proposal.promotion.proposed.current_revision;
-	return request_is_as_staged(item, &proposal) ? NULL :
+	return request_is_as_staged(&advance->request, item, &proposal) ? NULL :
 		not_done("preview_moved", "it has moved since it was staged: take another preview by promote.preview_request");
 }
 

@@ -18,6 +18,7 @@
 #include "gate/gate.h"
 #include "json/digest.h"
 #include "json/reader.h"
+#include "json/render.h"
 #include "json/writer.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
@@ -294,15 +295,36 @@ is_staged(const RequestItem *item)
 	return item->status == ITEM_STAGED && item->desired == item->revision;
 }
 
+/*
+ * Does what the item has staged, from the same revision of the source, render to what was previewed?
+ * Then nothing has moved, although composing it once more may come to something else: a JSON Patch that
+ * appends does so again, on top of what is staged.
+ */
+static bool
+still_renders(const PromotionRequest *request, const RequestItem *item, const ProposedRevision *proposed)
+{
+	const Proposal *proposal = &proposed->proposal;
+
+	return item->source_revision == proposed->source_revision && proposal->own_params &&
+		json_digest_equal(item->rendered_digest,
+						  config_digest(request->project,
+										json_render(proposal->own_params, proposal->parameters, true)));
+}
+
 /* Is what the item has staged still what would be staged?  If not, it is staged once more. */
 bool
-request_is_as_staged(const RequestItem *item, const ItemProposal *proposal)
+request_is_as_staged(const PromotionRequest *request, const RequestItem *item, const ItemProposal *proposal)
 {
-	return is_staged(item) &&
-		(proposal->skip_reason ? item->as_previewed || item->planned.number == 0 :
-		 item->version == NULL ||
-		 (strcmp(item->version, proposal->promotion.proposed.proposal.version) == 0 &&
-		  json_digest_equal(item->rendered_digest, proposal->rendered_digest)));
+	const ProposedRevision *proposed = &proposal->promotion.proposed;
+
+	if (!is_staged(item))
+		return false;
+	if (proposal->skip_reason)
+		return item->as_previewed || item->planned.number == 0;
+	return item->version == NULL ||
+		(strcmp(item->version, proposed->proposal.version) == 0 &&
+		 (json_digest_equal(item->rendered_digest, proposal->rendered_digest) ||
+		  still_renders(request, item, proposed)));
 }
 
 /* ---- what stands in the way ---- */
@@ -517,7 +539,7 @@ propose_current(void *state)
 
 	sql_enter(&sql);
 	request_propose(&sql, &preview->request, item, &proposal);
-	preview->as_staged = request_is_as_staged(item, &proposal);
+	preview->as_staged = request_is_as_staged(&preview->request, item, &proposal);
 	if (!preview->as_staged)
 		keep_item(preview, &proposal, item_blockers(&sql, &preview->request, &proposal));
 	sql_leave(&sql);

@@ -218,7 +218,8 @@ extern void request_propose(const Sql *sql, const PromotionRequest *request, con
 							ItemProposal *proposal);
 extern bool request_is_as_previewed(const PromotionRequest *request, const RequestItem *item,
 									const ItemProposal *proposal);
-extern bool request_is_as_staged(const RequestItem *item, const ItemProposal *proposal);
+extern bool request_is_as_staged(const PromotionRequest *request, const RequestItem *item,
+								 const ItemProposal *proposal);
 extern bool request_leaves_alone(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 extern Jsonb *request_left_scope(const Sql *sql, const PromotionRequest *request, const RequestItem *item);
 

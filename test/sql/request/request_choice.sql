@@ -173,6 +173,16 @@ SELECT is(pg_temp.drain(14), 'COMPLETED', 'both go');
 SELECT is(pg_temp.params('shop-production-s1') || pg_temp.params('shop-production-s2'),
     '{"a": 1, "b": 2, "own": 2, "size": 1, "password": "hush", "c": [3]}', 'with what was chosen');
 
+-- ---- what is staged and has not moved is not composed once more on top of itself ----
+SELECT pg_temp.open('{s2}', $$, "only" => '{.a}', overrides => '{"s2": [{"op": "add", "path": "/c/-", "value": 4}]}'$$)
+    AS last \gset
+SELECT is(pg_temp.preview(:last), 1::bigint, 'an element behind the last');
+SELECT is(pg_temp.advance(:last), 'RUNNING 1 1', 'staged');
+SELECT is((SELECT status || E'\n' || pg_temp.entries(diff) FROM promote.preview_request('shop', :last)),
+    E'STAGED\n.a add -> 1 4\n.c[1] add -> 4 4', 'is shown once');
+SELECT is(pg_temp.drain(:last), 'COMPLETED', 'it goes');
+SELECT is(pg_temp.params('shop-production-s2') -> 'c', '[3, 4]', 'once');
+
 -- ---- what was chosen moves the digest of the preview, and of the item ----
 CREATE FUNCTION pg_temp.digest(more text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
