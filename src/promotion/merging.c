@@ -261,7 +261,8 @@ merging_mask(const Merging *merging, const Proposal *proposal)
 	Mask	   *mask = merge_mask(merging->merge, proposal, &merging->base);
 	ListCell   *cell;
 
-	foreach(cell, merging->bases)
+	/* the first is what the merge itself starts from */
+	for_each_from(cell, merging->bases, 1)
 	{
 		const MergeBase *base = lfirst(cell);
 

@@ -289,6 +289,14 @@ SELECT is(pg_temp.lines($$SELECT version_constraint, pinned_version FROM promote
 SELECT is(pg_temp.preview('staging', 'production', 'conflict|release'), NULL,
     'merging compares them, and not constraints');
 SELECT is(pg_temp.merge('staging', 'production'), '6 6 f', '...');
+SAVEPOINT once;
+UPDATE promote.environment SET version_policy = 'constraint' WHERE project = 'shop' AND environment = 'production';
+SELECT pg_temp.edit('production', '{}', '2.0.0') \g /dev/null
+SELECT is(pg_temp.preview('staging', 'production', 'conflict|release'),
+    'release release version keep "2.0.0" -> "2.0.0" destination
+release release constraint keep "2.0.0" -> "2.0.0" destination',
+    'if they are no longer pinned, constraints are compared: one that has not moved is no conflict');
+ROLLBACK TO once;
 SELECT pg_temp.edit('staging', '{}', '1.1.0') \g /dev/null
 SELECT pg_temp.deploy('shop-staging-api') \g /dev/null
 SAVEPOINT pinned;
@@ -372,8 +380,10 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
     VALUES ('api', '3.0.0', '{}'), ('api', '3.1.0', '{}');
 SELECT pg_temp.edit('staging', '{"password": "first, first"}', '1.1.0') \g /dev/null
 SELECT pg_temp.merge('staging', 'production', choice => 'source') \g /dev/null
-SELECT pg_temp.edit('staging', '{"password": "open, open"}', '3.0.0') \g /dev/null
-SELECT pg_temp.edit('production', '{"password": "free, free"}', '3.0.0') \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": null}', '3.0.0') \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": "open, open"}') \g /dev/null
+SELECT pg_temp.edit('production', '{"password": null}', '3.0.0') \g /dev/null
+SELECT pg_temp.edit('production', '{"password": "free, free"}') \g /dev/null
 SELECT is(pg_temp.preview('staging', 'production', 'conflict'),
     'conflict .password "(sensitive value)" -> "(sensitive value)" <-"(sensitive value)"',
     'what was sensitive when it was promoted last is masked');
@@ -381,8 +391,10 @@ SELECT promote.promote_instance('shop-staging-api', 'shop-production-api', plan 
 SELECT pg_temp.edit('staging', '{"password": "second, second"}', '1.1.0') \g /dev/null
 SELECT promote.promote_instance('shop-staging-api', 'shop-production-api', "only" => ARRAY['.password'],
     plan => false) \g /dev/null
-SELECT pg_temp.edit('staging', '{"password": "open, open"}', '3.1.0') \g /dev/null
-SELECT pg_temp.edit('production', '{"password": "free, free"}', '3.1.0') \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": null}', '3.1.0') \g /dev/null
+SELECT pg_temp.edit('staging', '{"password": "open, open"}') \g /dev/null
+SELECT pg_temp.edit('production', '{"password": null}', '3.1.0') \g /dev/null
+SELECT pg_temp.edit('production', '{"password": "free, free"}') \g /dev/null
 SELECT is(pg_temp.preview('staging', 'production', 'conflict'),
     'conflict .password "(sensitive value)" -> "(sensitive value)" <-"(sensitive value)"', '..., alone');
 ROLLBACK TO conflict;
