@@ -235,7 +235,7 @@ COMMENT ON COLUMN promote.promotion_request_preview.project IS 'The request''s p
 COMMENT ON COLUMN promote.promotion_request_preview.request IS 'The request';
 COMMENT ON COLUMN promote.promotion_request_preview.preview IS 'Number, from 1 per request';
 COMMENT ON COLUMN promote.promotion_request_preview.digest IS 'SHA-256 of the items'' canonical form';
-COMMENT ON COLUMN promote.promotion_request_preview.items IS 'What would be staged: an object per item with component, wave and skip_reason, or revisions, version, digests and the diff, masked';
+COMMENT ON COLUMN promote.promotion_request_preview.items IS 'What would be staged: an object per item with component, wave and skip_reason, or revisions, version, digests, remote references that would be set otherwise, as they would be written, and the diff, masked';
 COMMENT ON COLUMN promote.promotion_request_preview.actor IS 'Who took it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.promotion_request_preview.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.promotion_request_preview.created_at IS 'When';

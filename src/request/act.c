@@ -15,6 +15,7 @@
 #include "deployment/deploy.h"
 #include "gate/review.h"
 #include "ledger/guard.h"
+#include "promotion/diff.h"
 #include "request/act.h"
 
 /* ---- what was done, and what is waited for ---- */
@@ -142,7 +143,7 @@ skip(const PromotionRequest *request, RequestItem *item, const Jsonb *reason)
 	return NULL;
 }
 
-/* The act of staging an item, or of skipping it. */
+/* The act of staging an item, or of skipping it.  Where only what is stored changes by that, the item is done. */
 static const NotDone *
 stage(const Sql *sql, Advance *advance, RequestItem *item)
 {
@@ -166,8 +167,12 @@ stage(const Sql *sql, Advance *advance, RequestItem *item)
 	item->revision = staged.new_revision;
 	item->previous_revision = proposal.deployed_revision;
 	item->planned.number = staged.deployment;
-	item->plan = staged.deployment ? staged.deployment :
-		revision_last_plan(sql, &promotion->destination, staged.new_revision, false);
+	/* what is stored is as it is to be, and what runs stays as it is: there is nothing that a worker could do */
+	if (staged.deployment == 0 && !proposal_waits(&promotion->proposed))
+		item->status = ITEM_DONE;
+	else
+		item->plan = staged.deployment ? staged.deployment :
+			revision_last_plan(sql, &promotion->destination, staged.new_revision, false);
 	return NULL;
 }
 
@@ -216,6 +221,16 @@ note_running(const Sql *sql, const InstanceKey *key, RequestItem *item)
 		item->previous_revision = running;
 }
 
+/* Where a deployment of an item stands that was asked for: it may have been there before, and be over. */
+static ItemDeployment
+where_it_stands(const Sql *sql, const PromotionRequest *request, const InstanceKey *key, int32 number)
+{
+	Deployment	found;
+
+	deployment_load(sql, key, number, &found);
+	return (ItemDeployment) {number, found.status, request_copy(request, found.worker), NULL};
+}
+
 /*
  * The act of deploying a staged item by its plan, if its gates are open and it
  * has not left the scope.  That the plan is what was previewed is checked last,
@@ -234,6 +249,7 @@ deploy(const Sql *sql, Advance *advance, RequestItem *item)
 	if (left)
 		return skip(request, item, left);
 	deployment = deploy_order(sql, &key, ACTION_PROVISION, item->planned.number, request->message);
+	item->queued = where_it_stands(sql, request, &key, deployment);
 	if (back)
 	{
 		item->rollback_plan = item->planned.number;
@@ -363,6 +379,7 @@ static ItemMove
 move_of(const Act *act, const RequestItem *item)
 {
 	return item->status == ITEM_SKIPPED ? MOVE_SKIPPED :
+		item->status == ITEM_DONE ? MOVE_DONE :
 		item->status == ITEM_ROLLED_BACK ? MOVE_ROLLED_BACK : act->move;
 }
 

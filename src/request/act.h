@@ -47,7 +47,7 @@ typedef struct Act
 {
 	/* returns why it is not done; NULL: it is done; may raise an error, too */
 	const NotDone *(*step) (const Sql *sql, Advance *advance, RequestItem *item);
-	ItemMove	move;			/* unless the item is skipped or rolled back by it; MOVE_NONE: nothing is written */
+	ItemMove	move;			/* unless it skips, ends or rolls back the item; MOVE_NONE: nothing is written */
 } Act;
 
 extern const Act act_stage;

@@ -114,16 +114,21 @@ is_carried_out(Advance *advance, RequestItem *item, const char *what, const Item
 	return false;
 }
 
-/* Let an item wait for what was just queued; 0: for what was there before, which the next call looks at. */
+/* Let an item wait for what was just asked for; what was there before, and is over, the next call looks at. */
 static void
-wait_queued(Advance *advance, RequestItem *item, const char *what, int32 number)
+wait_queued(Advance *advance, RequestItem *item, const char *what, const ItemDeployment *queued)
 {
-	ItemDeployment queued = {number, DEPLOYMENT_PENDING, NULL, NULL};
-
-	if (number > 0)
-		(void) is_carried_out(advance, item, what, &queued);
-	else
+	if (queued->number == 0 || queued->status == DEPLOYMENT_COMPLETED)
 		advance->in_flight++;
+	else
+		(void) is_carried_out(advance, item, what, queued);
+}
+
+/* Let an item wait for a plan that was just queued; 0: for one that was there before. */
+static void
+wait_planned(Advance *advance, RequestItem *item, int32 number)
+{
+	wait_queued(advance, item, "plan", &(ItemDeployment) {number, DEPLOYMENT_PENDING, NULL, NULL});
 }
 
 /* Plan a staged item that has no plan, or whose plan does not hold any more. */
@@ -131,7 +136,7 @@ static void
 plan_again(Advance *advance, RequestItem *item)
 {
 	if (act_on(advance, item, &act_plan))
-		wait_queued(advance, item, "plan", item->rollback_revision > 0 ? item->rollback_plan : item->plan);
+		wait_planned(advance, item, item->rollback_revision > 0 ? item->rollback_plan : item->plan);
 }
 
 /*
@@ -155,7 +160,7 @@ advance_staged(Advance *advance, RequestItem *item)
 		return;
 	else if (!is_together(advance) && may_begin(advance) && act_on(advance, item, &act_deploy) &&
 			 item->status != ITEM_SKIPPED)
-		wait_queued(advance, item, "deployment", back ? item->rollback_deployment : item->deployment);
+		wait_queued(advance, item, "deployment", &item->queued);
 	else if (item->plan_moved)
 		plan_again(advance, item);
 }
@@ -168,7 +173,7 @@ advance_item(Advance *advance, RequestItem *item)
 	{
 		if (!is_together(advance) && may_begin(advance) && act_on(advance, item, &act_stage) &&
 			item->status == ITEM_STAGED)
-			wait_queued(advance, item, "plan", item->planned.number);
+			wait_planned(advance, item, item->planned.number);
 	}
 	else if (item->status == ITEM_STAGED)
 		advance_staged(advance, item);
@@ -194,7 +199,7 @@ advance_rollback(Advance *advance, RequestItem *item)
 	else if (item->rollback_revision == 0)
 	{
 		if (act_on(advance, item, &act_rollback) && item->status != ITEM_ROLLED_BACK)
-			wait_queued(advance, item, "plan", item->planned.number);
+			wait_planned(advance, item, item->planned.number);
 	}
 	else if (item->rollback_deployment == 0)
 		advance_staged(advance, item);
@@ -250,18 +255,19 @@ are_all_planned(const Advance *advance)
 }
 
 /*
- * With the strategy all_at_once: stage all items or none, or deploy all or none
- * once all are planned.
+ * With the strategy all_at_once: stage all items or none, and deploy all or none
+ * once all are planned, which they may have been before.
  */
 static void
 advance_together(Advance *advance)
 {
 	if (count_items(advance, BIT(ITEM_PENDING)) > 0)
 	{
-		if (may_begin(advance) && act_on_all(advance, ITEM_PENDING, &act_stage))
-			read_items(advance, PART_WAVE);
+		if (!may_begin(advance) || !act_on_all(advance, ITEM_PENDING, &act_stage))
+			return;
+		read_items(advance, PART_WAVE);
 	}
-	else if (are_all_planned(advance) && may_begin(advance) &&
+	if (are_all_planned(advance) && may_begin(advance) &&
 			 act_on_all(advance, ITEM_STAGED, &act_deploy))
 		read_items(advance, PART_WAVE);
 }

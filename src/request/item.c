@@ -87,7 +87,7 @@ request_save_item(const Sql *sql, const PromotionRequest *request, const Request
 		"  THEN (SELECT d.finished_at FROM promote.deployment AS d WHERE d.project = t.project"
 		"   AND d.environment = t.destination_environment AND d.component = t.component AND d.deployment = $10)"
 		"  WHEN $4 IN ('PENDING', 'STAGED', 'DEPLOYING') THEN NULL ELSE t.verified_from END,"
-		" staged_at = CASE WHEN $4 = 'STAGED' THEN COALESCE(t.staged_at, n.now) ELSE t.staged_at END,"
+		" staged_at = CASE WHEN $4 IN ('STAGED', 'DONE') THEN COALESCE(t.staged_at, n.now) ELSE t.staged_at END,"
 		" deploying_at = CASE WHEN $4 = 'DEPLOYING' THEN COALESCE(t.deploying_at, n.now) ELSE t.deploying_at END,"
 		" finished_at = CASE WHEN $4 IN ('DONE', 'SKIPPED', 'ROLLED_BACK') THEN n.now END"
 		" FROM pg_catalog.clock_timestamp() AS n (now)"

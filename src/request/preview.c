@@ -246,6 +246,9 @@ item_document(const RequestItem *item, const ItemProposal *proposal)
 		json_build_field(&builder, "version", proposed->proposal.version);
 		json_build_field(&builder, "digest", audit_hex(proposed->digest));
 		json_build_field(&builder, "rendered_digest", audit_hex(proposal->rendered_digest));
+		/* as they are written, for what they are rendered to is in the diff */
+		if (carry_has_references(proposed))
+			json_build_document(&builder, "references", proposed->written_references);
 		json_build_document(&builder, "diff", proposal->diff);
 	}
 	return json_builder_finish(&builder);

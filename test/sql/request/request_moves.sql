@@ -434,7 +434,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_refer
 INSERT INTO promote.component (project, component, bundle) SELECT 'shop', w, 'wired' FROM unnest('{w1,w2}'::text[]) AS w;
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', e, w FROM unnest('{w1,w2}'::text[]) AS w, unnest('{staging,production}'::text[]) AS e;
-UPDATE promote.environment SET parameters = '{"zone": "z1"}' WHERE project = 'shop';
+UPDATE promote.environment SET parameters = '{"zone": "z1", "one": "1"}' WHERE project = 'shop';
 SELECT promote.configure_instance(name, '{"n": 1}', plan => false),
     promote.set_remote_reference(name, 'net', CASE WHEN environment = 'staging' THEN 'urn:{{zone}}' ELSE 'urn:z1' END),
     promote.plan_instance(name)
@@ -444,13 +444,58 @@ SELECT promote.deploy_instance('shop-production-' || w) FROM unnest('{w1,w2}'::t
 SELECT pg_temp.work_all() \g /dev/null
 SELECT request AS last FROM promote.open_request('shop', 'staging', 'production', '{"components": ["w1", "w2"]}',
     overrides => '{"w2": {"n": 2}}', rollback_mode => 'all', copy_remote_references => true) \gset
+\set wired :last
+SAVEPOINT written;
 SELECT is(pg_temp.preview(:last), 2::bigint, 'a reference alone is staged');
-SELECT promote.advance_request('shop', :last) \g /dev/null
-SELECT is(pg_temp.advance(:last), 'RUNNING 1 1', 'and runs already');
-SELECT promote.advance_request('shop', :last) \g /dev/null
-SELECT is(pg_temp.items(:last), 'w1 1 DONE, w2 2 STAGED', 'so that it is done');
+SELECT is((SELECT v.items #> '{0,references}' FROM promote.promotion_request_preview AS v WHERE v.project = 'shop'
+    AND v.request = :last), '{"net": "urn:{{zone}}"}', '... as it is written, which the preview says');
+SELECT is((SELECT v.items #> '{1,references}' FROM promote.promotion_request_preview AS v WHERE v.project = 'shop'
+    AND v.request = :last), '{"net": "urn:{{zone}}"}', '... of all');
+SAVEPOINT previewed;
+SELECT promote.set_remote_reference('shop-staging-w1', 'net', 'urn:z{{one}}') \g /dev/null
+SELECT pg_temp.refuses(format($$SELECT promote.advance_request('shop', %s)$$, :last), 'PM607', 'w1" has moved since',
+    '... so that it has moved where it is written in a third way');
+ROLLBACK TO previewed;
+SELECT is(pg_temp.advance(:last), 'RUNNING 2 2', 'the next one is begun');
+SELECT is(pg_temp.items(:last), 'w1 1 DONE, w2 2 STAGED', '... for it is done');
+SELECT is((SELECT concat_ws(' ', t.revision, t.plan, t.deployment, t.staged_at IS NOT NULL, t.finished_at IS NOT NULL)
+    FROM promote.promotion_request_item AS t WHERE t.project = 'shop' AND t.request = :last AND t.component = 'w1'),
+    '1 t t', '... by being staged: nothing of it is deployed');
+SELECT is((SELECT x.reference FROM promote.remote_reference AS x WHERE x.project = 'shop'
+    AND x.environment = 'production' AND x.component = 'w1'), 'urn:{{zone}}', '... and it is stored');
 SELECT pg_temp.work_all('w2$', 'PLAN') \g /dev/null
 SELECT is(pg_temp.drain(:last), 'ROLLED_BACK', 'where another one fails it does not stand in the way');
+ROLLBACK TO written;
+SELECT is(pg_temp.cancel(:wired), 'CANCELLED', 'all at once:');
+SELECT request AS last FROM promote.open_request('shop', 'staging', 'production', '{"components": ["w1", "w2"]}',
+    strategy => 'all_at_once', copy_remote_references => true) \gset
+SELECT is(pg_temp.preview(:last), 2::bigint, 'references alone');
+SELECT is(pg_temp.advance(:last), 'COMPLETED 1 2', '... are done by one call');
+ROLLBACK TO written;
+SELECT is(pg_temp.cancel(:wired), 'CANCELLED', 'what waits, and is planned already:');
+SELECT promote.configure_instance(name, '{"n": 5}') FROM promote.instance WHERE project = 'shop'
+    AND component IN ('w1', 'w2') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT request AS last FROM promote.open_request('shop', 'staging', 'production', '{"components": ["w1", "w2"]}',
+    strategy => 'all_at_once', include_other_changes => true) \gset
+SELECT pg_temp.preview(:last) \g /dev/null
+SELECT matches((SELECT concat_ws(' ', a.status, jsonb_array_length(a.waits_for), a.waits_for #>> '{0,message}')
+    FROM promote.advance_request('shop', :last) AS a),
+    '^RUNNING 2 wave 1: deployment \d+ of "shop-production-w1" is PENDING: a worker has to carry it out',
+    '... is deployed by the call that stages it');
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.drain(:last), 'COMPLETED', '... and done');
+ROLLBACK TO written;
+SELECT is(pg_temp.cancel(:wired), 'CANCELLED', 'what somebody has deployed meanwhile:');
+SELECT request AS last FROM promote.open_request('shop', 'staging', 'production', '{"components": ["w2"]}',
+    overrides => '{"w2": {"n": 2}}') \gset
+SELECT pg_temp.preview(:last), promote.advance_request('shop', :last), pg_temp.work_all(),
+    promote.deploy_instance('shop-production-w2'), pg_temp.work_all() \g /dev/null
+SELECT is((SELECT concat_ws(' ', a.status, a.waits_for) FROM promote.advance_request('shop', :last) AS a), 'RUNNING []',
+    '... waits for no worker');
+SELECT is(pg_temp.drain(:last), 'COMPLETED', '... and is done');
+ROLLBACK TO written;
+SELECT is(pg_temp.cancel(:wired), 'CANCELLED', 'cancelled');
 
 -- ---- a preview judges drift by what would be rendered: to deploy that puts it right ----
 SELECT promote.configure_instance('shop-production-w1', '{"zone": "z1"}') \g /dev/null
