@@ -88,8 +88,21 @@ CREATE FUNCTION promote_internal.requesters(
                WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
                  AND r.revision BETWEEN since.first_revision AND $4
               UNION ALL
+              -- approvals are of a change, whichever of equal plans they were given on: so is having asked
               SELECT p.actor, p.database_role, p.part
-                FROM promote.deployment AS d
+                FROM (SELECT $5 AS deployment
+                       UNION
+                      SELECT $6
+                       UNION
+                      SELECT e.deployment
+                        FROM promote.deployment AS o
+                        JOIN promote.deployment AS e
+                          ON e.project = $1 AND e.environment = $2 AND e.component = $3 AND e.action = 'PLAN'
+                         AND e.revision = o.revision AND e.version = o.version AND e.plan_digest = o.plan_digest
+                         AND e.base_deployment IS NOT DISTINCT FROM o.base_deployment
+                       WHERE o.project = $1 AND o.environment = $2 AND o.component = $3 AND o.deployment = $5) AS of
+                JOIN promote.deployment AS d
+                  ON d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = of.deployment
                CROSS JOIN LATERAL (
                     SELECT d.actor, d.database_role, 'asked'
                      UNION ALL
@@ -97,7 +110,6 @@ CREATE FUNCTION promote_internal.requesters(
                      UNION ALL
                     SELECT j.actor, j.database_role, 'asked'
                       FROM pg_catalog.jsonb_to_recordset(d.joined_by) AS j (actor text, database_role text)) AS p (actor, database_role, part)
-               WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment IN ($5, $6)
               UNION ALL
               -- who opened a request, and who took its previews, which say what it stages
               SELECT p.actor, p.database_role, p.part
@@ -169,7 +181,7 @@ CREATE FUNCTION promote_internal.requesters(
     END;
 REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
-'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan, or has asked by promote.plan_and_deploy for that one, and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
+'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan, or an equal one of what ran then, too, or has asked for one of these by promote.plan_and_deploy, and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
 
 CREATE FUNCTION promote_internal.changes_before(project text, environment text, component text, plan integer)
     RETURNS TABLE (deployment integer, status text)

@@ -70,6 +70,11 @@ CREATE TABLE promote.environment (
         REFERENCES promote.project (project),
     CONSTRAINT environment_parameters_check
         CHECK (promote_internal.check_object(parameters, 'parameters')),
+    -- so that what is rendered is what was written only where there is no placeholder, by which the status tells them apart
+    CONSTRAINT environment_parameters_braces_check
+        CHECK (promote_internal.check_value(pg_catalog.strpos(parameters::text, '{{') = 0,
+            'parameters', 'A name or a value has {{ in it. What a parameter holds is never rendered again.',
+            'Write out what the placeholder stands for; braces that are meant literally belong into the params, as \{{.')),
     CONSTRAINT environment_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT environment_max_lost_leases_check

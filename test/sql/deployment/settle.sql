@@ -293,6 +293,17 @@ SELECT throws_ok($$UPDATE promote.deployment SET joined_by = NULL WHERE environm
 SELECT pg_temp.step(), pg_temp.step() \g /dev/null
 SELECT matches(pg_temp.as_role('s_bob', $$SELECT promote.approve_deployment('ecomm-production-db', 3)$$),
     '^PM603: .*does not count who has asked for it, as "s_bob" has', 'they do not approve what they have asked for');
+SAVEPOINT joined;
+SELECT promote.plan_instance('ecomm-production-db'), pg_temp.step() \g /dev/null
+SELECT is(pg_temp.lines($$SELECT d.deployment, d.plan_digest = o.plan_digest FROM promote.deployment AS d,
+    promote.deployment AS o WHERE d.project = 'ecomm' AND d.environment = 'production' AND d.component = 'db'
+    AND (o.project, o.environment, o.component, o.deployment) = (d.project, d.environment, d.component, 3)
+    ORDER BY d.deployment DESC LIMIT 1$$), '(4,t)', 'a third person makes an equal plan');
+SELECT matches(pg_temp.as_role('s_bob', $$SELECT promote.approve_deployment('ecomm-production-db', 4)$$),
+    '^PM603: .*does not count who has asked for it, as "s_bob" has', '... which they have asked for, too');
+SELECT is(pg_temp.as_role('s_ann', $$SELECT status FROM promote.approve_deployment('ecomm-production-db', 4)$$),
+    '(COMPLETED)', '... and others have not');
+ROLLBACK TO joined;
 SELECT is(pg_temp.as_role('s_ann', $$SELECT status FROM promote.approve_deployment('ecomm-production-db', 3)$$),
     '(COMPLETED)', 'somebody else does');
 SELECT is(pg_temp.call('s_bob') || ' ' || pg_temp.followed(3),
