@@ -84,8 +84,8 @@ compose_own(const Proposal *proposal)
 }
 
 /* The destination's own params, with the preset, if there is one, for what it has not. */
-static Jsonb *
-own_over_preset(const Proposal *proposal)
+Jsonb *
+compose_own_over_preset(const Proposal *proposal)
 {
 	Jsonb	   *own = compose_own(proposal);
 
@@ -129,7 +129,7 @@ apply_overrides(const Proposal *proposal, Jsonb *base, const Overrides *override
 	if (result == patched && !schema_marks_vary(schema_compile(proposal->schema), SCHEMA_NONCOPYABLE | SCHEMA_KEYED) &&
 		!overrides_make_objects(overrides, base))
 		return result;
-	own = own_over_preset(proposal);
+	own = compose_own_over_preset(proposal);
 	for (int i = 0; i < max_rounds; i++)
 	{
 		Jsonb	   *next = overlay_own(result, own, proposal->schema, variables);
@@ -154,7 +154,7 @@ compose_base(const Proposal *proposal)
 {
 	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 
-	return overlay_own(proposal->params, own_over_preset(proposal), proposal->schema, variables);
+	return overlay_own(proposal->params, compose_own_over_preset(proposal), proposal->schema, variables);
 }
 
 /* The destination's own params, with the preset's, if there is one, for what is not copyable and it has not. */

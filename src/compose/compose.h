@@ -94,6 +94,7 @@ typedef void (*ObstacleCollector) (void *state, const Obstacle *obstacle);
 
 extern JsonMark *compose_noncopyable(const Jsonb *document, const Jsonb *schema, const Jsonb *const *variables);
 extern Jsonb *compose_own(const Proposal *proposal);
+extern Jsonb *compose_own_over_preset(const Proposal *proposal);
 extern Jsonb *compose_filled_own(const Proposal *proposal);
 extern Jsonb *compose_base(const Proposal *proposal);
 extern Jsonb *compose_edit_base(const Proposal *proposal);

@@ -331,7 +331,7 @@ compose_only(const Proposal *proposal, const Jsonb *base, Only *only)
 	const Jsonb *variables[2] = {proposal->parameters, proposal->source_parameters};
 	JsonMark   *marks[2];
 	List	   *places = NIL;
-	Jsonb	   *document = compose_own(proposal);
+	Jsonb	   *document = compose_own_over_preset(proposal);
 	ListCell   *cell;
 
 	if (only->places == NIL)

@@ -129,6 +129,11 @@ SELECT is(pg_temp.params('ecomm-production-cache'), '{"size": 3, "account": "a",
     '... and no more');
 ROLLBACK TO fresh;
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
+    '{"net": {"mtu": 3}}', "only" => '{.size,release}', preset => 'production')$$, 'beside a preset');
+SELECT is(pg_temp.params('ecomm-production-cache'), '{"size": 3, "account": "prod", "password": "preset", "extra": 1,
+    "net": {"cidr": "10.0.0.0/8", "mtu": 3}}', '... which stands for all that the destination has not');
+ROLLBACK TO fresh;
+SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-cache', 'ecomm-production-cache',
     '[{"op": "add", "path": "/account", "value": "a"}, {"op": "add", "path": "/net", "value": {"cidr": "c"}}]',
         fill_defaults => true)$$,
     'by a JSON Patch');
