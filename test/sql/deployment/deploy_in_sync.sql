@@ -147,7 +147,8 @@ SELECT is(pg_temp.asked(), format('PM503 Deployment %s, which is RUNNING, will h
     :number + 2), 'not if a secret was removed since: by the plan of that nothing could be deployed behind it');
 ROLLBACK TO runs;
 SELECT promote.set_secret('ecomm-production-db', 'password', 'crush') \g /dev/null
-SELECT matches(pg_temp.asked(:number + 1), '^PM503 .*will have changed', 'not if a secret was set since, nor by its name');
+SELECT matches(pg_temp.asked(:number + 1), '^PM503 .*will have changed',
+    'not if a secret was set since, nor by its name');
 SELECT is((SELECT string_agg(code, ',') FROM promote.blockers('ecomm-production-db')), 'plan', 'and the gate says so');
 SAVEPOINT missed;
 SELECT is(pg_temp.lines($$SELECT deployment, action, status FROM promote.plan_and_deploy('ecomm-production-db')$$),

@@ -205,7 +205,8 @@ SELECT is(pg_temp.back_from('1'), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1',
     'the revision that is desired is gone back to by the release that ran');
 ROLLBACK TO upgrade;
 SELECT pg_temp.fails('ecomm-production-cache') \g /dev/null
-SELECT is(pg_temp.back_from(), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'once the next one has failed, it is the default');
+SELECT is(pg_temp.back_from(), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1',
+    'once the next one has failed, it is the default');
 SELECT pg_temp.work('ecomm-production-cache'), promote.deploy_instance('ecomm-production-cache'),
     pg_temp.work('ecomm-production-cache') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT status, deployed_version FROM promote.instance_status
@@ -215,7 +216,8 @@ SELECT pg_temp.fails('ecomm-production-cache') \g /dev/null
 SELECT is(pg_temp.back_from('1'), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'or by its number');
 ROLLBACK TO upgrade;
 SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
-SELECT is(pg_temp.back_from('1'), '1 f t edit ~1', 'what ran of it last is what is desired, where the next one has worked');
+SELECT is(pg_temp.back_from('1'), '1 f t edit ~1',
+    'what ran of it last is what is desired, where the next one has worked');
 SELECT is(pg_temp.back_from(), '2 t PLAN 2 1.2.0 t t rollback 1.2.0 1', 'the default is what ran before that');
 SELECT pg_temp.deploy('ecomm-production-cache') \g /dev/null
 SELECT is(pg_temp.back_from(), '3 t PLAN 3 1.3.0 t t rollback 1.3.0 1', '... and toggles');

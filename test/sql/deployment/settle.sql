@@ -228,7 +228,8 @@ SELECT promote.abort_deployment('ecomm-production-db', 4), promote.plan_instance
     pg_temp.step(), pg_temp.call() \g /dev/null
 SELECT promote.claim_deployment('w'), promote.decommission_instance('ecomm-production-db') \g /dev/null
 SELECT matches((promote.complete_deployment('ecomm-production-db', 6, 1)).not_deployed,
-    'Deployment 7, which is PENDING, will have changed the instance before', 'one that is behind its plan keeps it off, too');
+    'Deployment 7, which is PENDING, will have changed the instance before',
+    'one that is behind its plan keeps it off, too');
 ROLLBACK TO before;
 
 -- ---- rights: at the call, and when the plan has completed ----
