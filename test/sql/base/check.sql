@@ -61,8 +61,8 @@ SELECT is(pg_temp.said($$UPDATE promote.environment SET parameters = '{"x": "{{x
     'a parameter that stands for itself');
 SELECT matches(pg_temp.said(format('UPDATE promote.environment SET parameters = %L', parameters)), said, parameters)
   FROM (VALUES ('{"x": {"y": ["a {{ b"]}}', '^PM404'), ('{"x": {"{{y}}": 1}}', '^PM404'),
-      ('{"x": "\u007b\u007b"}', '^PM404'), ('{"x": "{ {", "y": [[{"z": {}}]], "z": "}}"}',
-          '^accepted$')) AS v (parameters, said);
+      ('{"x": "\u007b\u007b"}', '^PM404'),
+      ('{"x": "{ {", "y": [[{"z": {}}]], "z": "}}"}', '^accepted$')) AS v (parameters, said);
 SELECT matches(pg_temp.said(s), '^' || state || ' \| [^|]+ \| [^|]+[.] \| [^|]+[.]$', s) FROM (VALUES
     ($$UPDATE promote.project SET attributes = '[]'$$, 'PM101'), ($$UPDATE promote.environment SET attributes = '1'$$,
         'PM101'),

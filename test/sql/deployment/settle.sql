@@ -229,7 +229,7 @@ SELECT promote.abort_deployment('ecomm-production-db', 4), promote.plan_instance
 SELECT promote.claim_deployment('w'), promote.decommission_instance('ecomm-production-db') \g /dev/null
 SELECT matches((promote.complete_deployment('ecomm-production-db', 6, 1)).not_deployed,
     'Deployment 7, which is PENDING, will have changed the instance before',
-        'one that is behind its plan keeps it off, too');
+    'one that is behind its plan keeps it off, too');
 ROLLBACK TO before;
 
 -- ---- rights: at the call, and when the plan has completed ----

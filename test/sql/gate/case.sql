@@ -27,8 +27,7 @@ SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FRO
           FROM pg_proc AS p
          WHERE p.pronamespace = 'promote_internal'::regnamespace
            AND p.proname IN ('case_target', 'case_facts', 'last_run', 'requesters', 'equal_plan', 'outdated',
-               'changes_before',
-               'votes',
+               'changes_before', 'votes',
                'missing_references', 'brought_release', 'repeated_run',
                'recorded_changes', 'completed_runs', 'unexpected_values', 'unexpected_changes', 'missing_checks',
                    'soak', 'next_report', 'queued_between')) AS f

@@ -431,8 +431,8 @@ SELECT is((SELECT status FROM promote.deployment WHERE project = 'shop' AND envi
 INSERT INTO promote.bundle VALUES ('wired');
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
     VALUES ('wired', '1.0.0', '{}', '{"net": {}}');
-INSERT INTO promote.component (project, component, bundle) SELECT 'shop', w, 'wired'
-    FROM unnest('{w1,w2}'::text[]) AS w;
+INSERT INTO promote.component (project, component, bundle)
+SELECT 'shop', w, 'wired' FROM unnest('{w1,w2}'::text[]) AS w;
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', e, w FROM unnest('{w1,w2}'::text[]) AS w, unnest('{staging,production}'::text[]) AS e;
 UPDATE promote.environment SET parameters = '{"zone": "z1", "one": "1"}' WHERE project = 'shop';
