@@ -92,7 +92,11 @@ CREATE FUNCTION promote_internal.planned_reverts(
             SELECT d.reverts, d.diff
               FROM promote.deployment AS d
              WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
-               AND (d.deployment = $5 OR $5 IS NULL AND d.action = 'PLAN' AND d.revision = $4)
+               -- what started from something else that ran does not know what of this is undone
+               AND (d.deployment = $5 OR $5 IS NULL AND d.action = 'PLAN' AND d.revision = $4
+                    AND d.base_deployment IS NOT DISTINCT FROM (
+                            SELECT i.deployed_by FROM promote.instance AS i
+                             WHERE i.project = $1 AND i.environment = $2 AND i.component = $3))
              ORDER BY d.deployment DESC LIMIT 1
         )
         SELECT e.place, (e.entry ->> 'path') || ' of revision ' || (e.entry -> 'reverts' ->> 'revision')
@@ -100,14 +104,20 @@ CREATE FUNCTION promote_internal.planned_reverts(
          CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(p.diff) WITH ORDINALITY AS e (entry, place)
          WHERE p.reverts AND e.entry ? 'reverts'
         UNION ALL
-        SELECT 0, NULL
-          FROM promote.revision AS r
-         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4
-           AND r.origin IN ('promotion', 'fork') AND NOT EXISTS (SELECT FROM plan);
+        SELECT *
+          FROM (SELECT 0, NULL
+                  FROM promote.revision AS r
+                 WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision <= $4
+                   -- what is staged on top does not take back what was promoted since what runs
+                   AND r.revision > COALESCE((
+                           SELECT i.deployed_revision FROM promote.instance AS i
+                            WHERE i.project = $1 AND i.environment = $2 AND i.component = $3), 0)
+                   AND r.origin IN ('promotion', 'fork', 'merge') AND NOT EXISTS (SELECT FROM plan)
+                 LIMIT 1) AS unknown;
     END;
 REVOKE ALL ON FUNCTION promote_internal.planned_reverts(text, text, text, integer, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.planned_reverts(text, text, text, integer, integer) IS
-'What closes the gate "reverts": what a promotion would undo that the instance had set itself, by a plan (NULL: the last one of the revision). A name of NULL: it is not known, for nobody has planned a promotion';
+'What closes the gate "reverts": what a promotion would undo that the instance had set itself, by a plan (NULL: the last one of the revision). A name of NULL: it is not known, for nobody has planned what was promoted or applied since what runs';
 
 CREATE FUNCTION promote_internal.brought_release(
     project text, environment text, component text, revision integer, bundle text, version text)

@@ -15,6 +15,8 @@ CREATE VIEW promote_internal.marked_revision AS
            r.mode,
            r."only",
            r.overrides,
+           r.source_environment,
+           r.source_revision,
            r.actor,
            r.created_at,
            CASE WHEN EXISTS (
@@ -73,7 +75,11 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
         SELECT i.project, i.environment, i.component, i.name, i.revision, i.deployment,
                i.version_constraint, i.release_channel,
                r.origin IN ('promotion', 'fork') AND r.mode IS DISTINCT FROM 'merge' AND r."only" IS NULL
-               AND COALESCE(r.overrides, '{}') IN ('{}', '[]'),
+               AND COALESCE(r.overrides, '{}') IN ('{}', '[]')
+               -- what was kept, being not copyable then, is the instance's own as before
+               AND r.digest = (SELECT s.digest FROM promote.revision AS s
+                                WHERE s.project = i.project AND s.environment = r.source_environment
+                                  AND s.component = i.component AND s.revision = r.source_revision),
                i.deployed_by, i.changed_by, i.status = 'DECOMMISSIONED', r.digest,
                r.bundle, r.version,
                (SELECT c.params FROM promote.config AS c WHERE c.project = i.project AND c.digest = r.digest),
@@ -98,7 +104,8 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
               SELECT e.parameters, e.source_policy, e.promotion_mode FROM promote.environment AS e
                WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true
           LEFT JOIN LATERAL (
-              SELECT r.digest, r.bundle, r.version, r.kept_marks, r.origin, r.mode, r."only", r.overrides
+              SELECT r.digest, r.bundle, r.version, r.kept_marks, r.origin, r.mode, r."only", r.overrides,
+                     r.source_environment, r.source_revision
                 FROM promote_internal.marked_revision AS r
                WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
                  AND r.revision = i.revision LIMIT 1) AS r ON true

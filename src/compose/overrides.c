@@ -22,7 +22,7 @@ overrides_read(Overrides *overrides, const Jsonb *document)
 {
 	*overrides = (Overrides) {.document = document,.is_patch = json_is_patch(document)};
 	if (overrides->is_patch)
-		overrides->places = json_patch_places(document);
+		overrides->places = json_patch_places(document, &overrides->arrays);
 }
 
 /* Do the overrides say nothing? */
@@ -100,12 +100,14 @@ merge_patch_decides(const JsonbValue *patch, const char *path, bool has_object)
 
 /*
  * Do the overrides decide what is at a path, whatever is there before them?  A merge patch that only says something of
- * what is in it does where that is no object, of which nothing is left.
+ * what is in it does where that is no object, of which nothing is left.  A JSON Patch that adds, removes or moves
+ * elements of an array decides nothing of the array, nor of the elements that were there.
  */
 bool
 overrides_decide(const Overrides *overrides, const char *path, bool has_object)
 {
 	const JsonbValue patch = json_view(overrides->document);
+	const JsonPointer *decided = NULL;
 	JsonPointer place;
 	ListCell   *cell;
 
@@ -115,9 +117,15 @@ overrides_decide(const Overrides *overrides, const char *path, bool has_object)
 		return false;
 	json_place_of_path(path, strlen(path), &place);
 	foreach(cell, overrides->places)
-		if (json_pointer_covers(lfirst(cell), &place))
-			return true;
-	return false;
+		if (json_pointer_covers(lfirst(cell), &place) && !list_member_ptr(overrides->arrays, lfirst(cell)) &&
+			(decided == NULL || ((JsonPointer *) lfirst(cell))->length < decided->length))
+			decided = lfirst(cell);
+	/* where elements were shifted, what is below is not named by its ordinal any more */
+	foreach(cell, overrides->arrays)
+		if (decided && json_pointer_covers(lfirst(cell), &place) &&
+			((JsonPointer *) lfirst(cell))->length < decided->length)
+			return false;
+	return decided != NULL;
 }
 
 /* May the overrides make objects, with places that the base has none of? */

@@ -16,6 +16,7 @@ typedef struct Overrides
 	const Jsonb *document;
 	bool		is_patch;		/* a JSON Patch? */
 	List	   *places;			/* that a JSON Patch sets: JsonPointer * */
+	List	   *arrays;			/* those of them whose elements it may only shift */
 } Overrides;
 
 extern void overrides_read(Overrides *overrides, const Jsonb *document);

@@ -309,9 +309,12 @@ json_try_patch(const Jsonb *document, const Jsonb *patch, const char *blind)
 	return apply_patch(document, patch, blind);
 }
 
-/* The place that an operation changes which has one as its path: where elements come and go, the array. */
+/*
+ * The place that an operation changes which has one as its path: where elements come and go, the array, which is added
+ * to arrays.
+ */
 static JsonPointer *
-changed_place(const OperationKind *kind, const JsonPointer *path)
+changed_place(const OperationKind *kind, const JsonPointer *path, List **arrays)
 {
 	JsonPointer *place = palloc(sizeof(JsonPointer));
 	const char *end = path->rest + path->length;
@@ -326,13 +329,19 @@ changed_place(const OperationKind *kind, const JsonPointer *path)
 	last = (JsonToken) {end + 1, path->rest + path->length - (end + 1)};
 	/* the patch alone says it: what is there may be an object with such a key, and is named as a whole as well */
 	if (kind->moves_elements && json_token_index(&last, 0, &index))
+	{
 		place->length = end - path->rest;
+		*arrays = lappend(*arrays, place);
+	}
 	return place;
 }
 
-/* The places that a patch, which can be applied, changes whatever the document: a list of JsonPointer *. */
+/*
+ * The places that a patch, which can be applied, changes whatever the document: a list of JsonPointer *.
+ * Arrays whose elements come and go are added to another list as well.
+ */
 List *
-json_patch_places(const Jsonb *patch)
+json_patch_places(const Jsonb *patch, List **arrays)
 {
 	List	   *places = NIL;
 
@@ -344,9 +353,9 @@ json_patch_places(const Jsonb *patch)
 		read_operation(&operation);
 		if (operation.kind->apply == apply_test)
 			continue;
-		places = lappend(places, changed_place(operation.kind, &operation.path));
+		places = lappend(places, changed_place(operation.kind, &operation.path, arrays));
 		if (operation.kind->apply == apply_move)
-			places = lappend(places, changed_place(operation.kind, &operation.from));
+			places = lappend(places, changed_place(operation.kind, &operation.from, arrays));
 	}
 	return places;
 }

@@ -11,7 +11,7 @@
 
 extern Jsonb *json_apply_patch(const Jsonb *document, const Jsonb *patch);
 extern Jsonb *json_try_patch(const Jsonb *document, const Jsonb *patch, const char *blind);
-extern List *json_patch_places(const Jsonb *patch);
+extern List *json_patch_places(const Jsonb *patch, List **arrays);
 
 /* Is a document an array, as a JSON Patch is and a merge patch is not? */
 static inline bool

@@ -320,6 +320,8 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 		.above = is_planned ? proposed->plan_revision : base,
 		.read_only = read_only
 	};
+	/* a plan that starts from something else has not told what of that is undone */
+	bool		is_same_base = is_planned && proposed->plan_base == proposed->deployed_by;
 	Carried		planned;
 	Clock		clock;
 
@@ -330,9 +332,9 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 		look_at(&clock, &planned);
 		ask_plan(&clock, proposed->plan_diff);
 	}
-	if (proposed->plan_reverts && is_planned && proposed->plan_base == proposed->deployed_by)
+	if (proposed->plan_reverts && is_same_base)
 		take_reverts(&clock, proposed->plan_diff);
-	reverts_find(sql, proposed, past.above, read_only, entries);
+	reverts_find(sql, proposed, is_same_base ? past.above : base, read_only, entries);
 }
 
 /* ---- secrets ---- */
@@ -494,8 +496,9 @@ replaces(const Sql *sql, const InstanceKey *key, const Carried *planned, const L
 }
 
 /*
- * Tell since when the entries of a plan wait that starts from something else than when it was queued.  What was no
- * entry then may have waited longer than the plan's revision, too: others may have set it back to what ran.
+ * Tell since when the entries of a plan wait that starts from something else than when it was queued, and what of the
+ * destination's own they undo.  What was no entry then may have waited longer than the plan's revision, too: others may
+ * have set it back to what ran.  And what has begun to run since may be the destination's own.
  */
 static void
 tell_stray(const Sql *sql, const InstanceKey *key, const Stray *stray, const Carried *planned, const Carried *runs,
@@ -508,6 +511,7 @@ tell_stray(const Sql *sql, const InstanceKey *key, const Stray *stray, const Car
 		.newest = planned->revision - 1,
 		.above = runs ? runs->revision : planned->revision
 	};
+	const ProposedRevision proposed = {.key = *key,.revision = planned->revision,.current_revision = planned->revision};
 	Clock		clock;
 
 	start_clock(&clock, entries, planned);
@@ -516,6 +520,7 @@ tell_stray(const Sql *sql, const InstanceKey *key, const Stray *stray, const Car
 	/* what was taken away has to be added again since the plan */
 	if (runs)
 		(void) look_back(sql, &past, &clock);
+	reverts_find(sql, &proposed, runs ? runs->revision : 0, false, entries);
 }
 
 /*

@@ -8,11 +8,14 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/errors.h"
 #include "base/result.h"
 #include "compose/entry.h"
 #include "compose/overrides.h"
 #include "json/path.h"
+#include "json/places.h"
 #include "json/reader.h"
 #include "json/render.h"
 #include "promotion/diff.h"
@@ -790,6 +793,55 @@ preview_judge(const Sql *sql, Promotion *promotion)
 	stage_number(proposed);
 }
 
+/* Is a value a mask, or does it hold one? */
+static bool
+holds_mask(const JsonbValue *value)
+{
+	check_stack_depth();
+	if (value->type != jbvBinary)
+		return json_string_is(value, SENSITIVE_MASK);
+	json_foreach(child, value)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (holds_mask(&child.value))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Might a violation at a path say what a masked value is?  A JSON Patch carries such values to places of the caller's
+ * choice, which may have an enum or a pattern, and puts guesses beside them in arrays whose items have to be all
+ * different.
+ */
+static bool
+tells_masked(const Preview *preview, const char *path)
+{
+	const Jsonb *tried = preview->promotion->proposed.proposal.tried;
+	const Overrides *overrides = &preview->overrides;
+	JsonPointer place;
+	JsonbValue	root;
+	JsonbValue	value;
+	ListCell   *cell;
+
+	if (!preview->views_only || tried == NULL || !overrides_set(overrides, path))
+		return false;
+	json_root(tried, &root);
+	json_place_of_path(path, strlen(path), &place);
+	/* what is compared with each other is in an array */
+	if (json_place_look_up(&root, place, &value) && json_is_array(&value) && holds_mask(&value))
+		return true;
+	foreach(cell, overrides->places)
+	{
+		const JsonPointer *set = lfirst(cell);
+
+		if (json_pointer_covers(&place, set) ? json_place_look_up(&root, *set, &value) && holds_mask(&value) :
+			json_pointer_covers(set, &place) && json_place_look_up(&root, place, &value) && holds_mask(&value))
+			return true;
+	}
+	return false;
+}
+
 /* Return why the promotion would be refused, but for what is said with the hidden leaves. */
 static void
 put_problems(const Preview *preview)
@@ -800,7 +852,8 @@ put_problems(const Preview *preview)
 	{
 		const Problem *problem = lfirst(cell);
 
-		if (!problem->immutable || !preview->views_only || !look_up(&preview->hidden, problem->path))
+		if (problem->immutable ? !preview->views_only || !look_up(&preview->hidden, problem->path) :
+			problem->path == NULL || !tells_masked(preview, problem->path))
 			put_problem(preview, problem);
 	}
 }

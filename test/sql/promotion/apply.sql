@@ -199,5 +199,23 @@ SELECT pg_temp.refuses($$INSERT INTO promote.revision (project, environment, com
         'from a revision',
     'a merge by hand without a source');
 
+-- ---- which conflicts a JSON Patch decides ----
+SELECT promote.configure_instance('shop-staging-api', '{"nodes": [{"name": "x", "v": 1}, {"name": "y", "v": 1}]}',
+    plan => false), promote.configure_instance('shop-production-api', '{"nodes": [{"name": "x", "v": 1}, {"name": "y",
+    "v": 1}]}', plan => false) \g /dev/null
+SELECT new_revision AS taken FROM promote.configure_instance('shop-staging-api',
+    '{"nodes": [{"name": "x", "v": 2}, {"name": "y", "v": 1}]}', plan => false) \gset
+SELECT promote.configure_instance('shop-production-api', '{"nodes": [{"name": "x", "v": 3}, {"name": "y", "v": 1}]}',
+    plan => false) \g /dev/null
+SELECT pg_temp.refuses(format('SELECT promote.apply_revision(%L, %s, %L, overrides => %L)', 'shop-staging-api', :taken,
+    'shop-production-api', patch), 'PM109', 'nodes\[0\]\.v', 'elements that come and go decide nothing: ' || patch)
+  FROM (VALUES ('[{"op": "add", "path": "/nodes/-", "value": {"name": "z"}}]'),
+               ('[{"op": "remove", "path": "/nodes/1"}]'),
+               ('[{"op": "add", "path": "/nodes/0", "value": {"name": "z"}},
+                  {"op": "replace", "path": "/nodes/0/v", "value": 9}]')) AS v(patch);
+SELECT lives_ok(format('SELECT promote.apply_revision(%L, %s, %L, overrides => %L, plan => false)', 'shop-staging-api',
+    :taken, 'shop-production-api', '[{"op": "replace", "path": "/nodes/0/v", "value": 9},
+    {"op": "add", "path": "/other", "value": 1}]'), 'a place that is set is decided');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -90,6 +90,40 @@ SELECT is((SELECT kept_marks FROM promote.revision WHERE environment = 'producti
 SELECT is(pg_temp.lines($$SELECT path, new_value FROM promote.preview_promotion('ecomm-staging-db',
     'ecomm-production-db', '[{"op": "add", "path": "/tier", "value": "hush"}]') WHERE path = '.tier'$$),
     '(.tier,"""(sensitive value)""")', 'a guess at a place that is masked is not confirmed');
+
+-- ---- what a violation would tell ----
+INSERT INTO promote.bundle VALUES ('told');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('told', '1.0.0', '{"properties": {
+    "pin": {"$md.sensitive": true}, "kind": {"enum": ["plain"]}, "all": {"uniqueItems": true},
+    "keys": {"uniqueItems": true, "items": {"$md.sensitive": true}}}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'told', 'told');
+INSERT INTO promote.instance (project, environment, component)
+    VALUES ('ecomm', 'staging', 'told'), ('ecomm', 'production', 'told');
+SELECT promote.configure_instance('ecomm-staging-told', '{"pin": "1", "keys": ["1"]}', '1.0.0'),
+    promote.configure_instance('ecomm-production-told', '{"pin": "1", "keys": ["1"]}', '1.0.0') \g /dev/null
+CREATE ROLE looker;
+SELECT promote.grant_action('looker', 'view', 'ecomm') \g /dev/null
+CREATE FUNCTION pg_temp.violations(patch jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s: %s', path, problem), ', ')
+      FROM (SELECT path, problem FROM promote.preview_promotion('ecomm-staging-told', 'ecomm-production-told', patch)
+             WHERE kind = 'violation'
+            UNION ALL
+            SELECT path, problem FROM promote.preview_configuration('ecomm-production-told', patch)
+             WHERE kind = 'violation') AS v
+$$;
+SET ROLE looker;
+SELECT is(pg_temp.violations(patch), NULL, 'no guess is confirmed to who may only view, by ' || patch::text)
+  FROM (VALUES ('[{"op": "add", "path": "/all", "value": ["1"]}, {"op": "copy", "from": "/pin", "path": "/all/-"}]'::jsonb),
+      ('[{"op": "add", "path": "/keys/-", "value": "1"}]'), ('[{"op": "replace", "path": "/keys/0", "value": "1"},
+      {"op": "copy", "from": "/pin", "path": "/keys/-"}]'),
+      ('[{"op": "copy", "from": "/pin", "path": "/kind"}]'),
+      ('[{"op": "add", "path": "", "value": {}}, {"op": "add", "path": "/all", "value": ["1"]}]')) AS v(patch);
+SELECT is(pg_temp.violations('[{"op": "add", "path": "/all", "value": [1, 1]}, {"op": "add", "path": "/kind", "value": 1}]'),
+    '.all: expected items that are all different, .kind: expected "plain", '
+    '.all: expected items that are all different, .kind: expected "plain"', 'all else is shown');
+RESET ROLE;
+SELECT alike(pg_temp.violations('[{"op": "copy", "from": "/pin", "path": "/kind"}]'), '.kind: %',
+    'who may write it is told');
 UPDATE promote.environment SET parameters = '{"domain": "d"}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 

@@ -199,5 +199,51 @@ UPDATE promote.environment SET require_no_reverts = true WHERE project = 'line' 
 SELECT pg_temp.send('{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"}'), pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.blocked(), NULL, 'a promotion that undoes nothing passes');
 
+ROLLBACK TO hotfixed;
+
+-- What was promoted and is not deployed yet is looked for behind what is staged on top, and behind what applied it.
+UPDATE promote.environment SET require_no_reverts = true, require_plan = false
+    WHERE project = 'line' AND environment = 'production';
+SELECT pg_temp.send(plan => false), pg_temp.edit('production', '{"other": 1}', plan => false) \g /dev/null
+SELECT alike(pg_temp.blocked(), 'reverts: revision % was promoted without a plan%',
+    'nor by an edit on top, without a plan either');
+ROLLBACK TO hotfixed;
+UPDATE promote.environment SET require_no_reverts = true, require_plan = false
+    WHERE project = 'line' AND environment = 'production';
+SELECT pg_temp.edit('staging', '{"a": 2}') AS revision \gset
+SELECT promote.apply_revision('line-staging-api', :revision, 'line-production-api', on_conflict => 'source', plan => false)
+    \g /dev/null
+SELECT alike(pg_temp.blocked(), 'reverts: revision % was promoted without a plan%',
+    'nor is what a revision that is applied undoes');
+ROLLBACK TO hotfixed;
+
+-- ---- a hotfix that is on its way while something is promoted ----
+UPDATE promote.environment SET require_no_reverts = true WHERE project = 'line' AND environment = 'production';
+SELECT pg_temp.edit('production', '{"b": 78}', 'on its way') AS late, pg_temp.work_all() \gset
+SELECT promote.deploy_instance('line-production-api') \g /dev/null
+SELECT deployment, fencing FROM promote.claim_deployment('worker') \gset
+SELECT pg_temp.edit('staging', '{"b": 1, "e": 5}') \g /dev/null
+SELECT pg_temp.send('{"a": 7, "c": {"d": 8}, "z": 1, "token": "t9"}') \g /dev/null
+SELECT promote.complete_deployment('line-production-api', :deployment, :fencing) \g /dev/null
+SAVEPOINT arrived;
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.planned(), format('.b %s ada on its way', :late), 'is told by the plan that is made anew');
+SELECT alike(pg_temp.blocked(), 'reverts: %.b of revision %', 'and holds it');
+ROLLBACK TO arrived;
+SELECT pg_temp.edit('production', '{"other": 1}') \g /dev/null
+SELECT is(pg_temp.planned(), format('.b %s ada on its way', :late), 'and by that of an edit on top');
+ROLLBACK TO arrived;
+UPDATE promote.environment SET require_plan = false WHERE project = 'line' AND environment = 'production';
+SELECT alike(pg_temp.blocked(), 'reverts: revision % was promoted without a plan%',
+    'a plan that starts from what ran before it opens nothing');
+ROLLBACK TO hotfixed;
+
+-- ---- what was not copyable, and is by now ----
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.2.0', '{}');
+SELECT pg_temp.edit('production', '{"size": 10}', 'own size') AS own, pg_temp.send(), pg_temp.edit('staging', '{"size": 2}', constr => '1.2.0') \gset
+SELECT alike(pg_temp.previewed(), format('%%.size change %s ada own size%%', :own),
+    'what the last promotion kept is undone by the next one that may overwrite it');
+SELECT alike(pg_temp.send(), format('%%.size %s ada own size%%', :own), 'and its diff says so');
+
 SELECT * FROM finish();
 ROLLBACK;
