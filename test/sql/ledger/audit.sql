@@ -40,7 +40,8 @@ SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-
     '{"project": "ecomm", "environment": "production", "component": "db", "revision": 2, "version_constraint": "~1", '
         '"release_channel": "development", "origin": "promotion",
       "bundle": "postgres", "version": "1.2.0-dev.20260915T101500Z", "source_environment": "staging", '
-          '"source_revision": 1, "plan": true, "mode": "replace", "allow_replace": false, "message": "ümlaut \"quoted\"", "actor": "ada"}',
+          '"source_revision": 1, "plan": true, "mode": "replace", "allow_replace": false, '
+          '"message": "ümlaut \"quoted\"", "actor": "ada"}',
           'the facts of a revision');
 SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db'
     AND seq = 4) - 'created_at' - 'diff' - 'rendered_digest' - 'database_role',
