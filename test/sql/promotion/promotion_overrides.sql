@@ -113,12 +113,14 @@ CREATE FUNCTION pg_temp.violations(patch jsonb) RETURNS text LANGUAGE sql AS $$
 $$;
 SET ROLE looker;
 SELECT is(pg_temp.violations(patch), NULL, 'no guess is confirmed to who may only view, by ' || patch::text)
-  FROM (VALUES ('[{"op": "add", "path": "/all", "value": ["1"]}, {"op": "copy", "from": "/pin", "path": "/all/-"}]'::jsonb),
+  FROM (VALUES ('[{"op": "add", "path": "/all", "value": ["1"]},
+      {"op": "copy", "from": "/pin", "path": "/all/-"}]'::jsonb),
       ('[{"op": "add", "path": "/keys/-", "value": "1"}]'), ('[{"op": "replace", "path": "/keys/0", "value": "1"},
       {"op": "copy", "from": "/pin", "path": "/keys/-"}]'),
       ('[{"op": "copy", "from": "/pin", "path": "/kind"}]'),
       ('[{"op": "add", "path": "", "value": {}}, {"op": "add", "path": "/all", "value": ["1"]}]')) AS v(patch);
-SELECT is(pg_temp.violations('[{"op": "add", "path": "/all", "value": [1, 1]}, {"op": "add", "path": "/kind", "value": 1}]'),
+SELECT is(pg_temp.violations('[{"op": "add", "path": "/all", "value": [1, 1]},
+    {"op": "add", "path": "/kind", "value": 1}]'),
     '.all: expected items that are all different, .kind: expected "plain", '
     '.all: expected items that are all different, .kind: expected "plain"', 'all else is shown');
 RESET ROLE;

@@ -211,7 +211,8 @@ ROLLBACK TO hotfixed;
 UPDATE promote.environment SET require_no_reverts = true, require_plan = false
     WHERE project = 'line' AND environment = 'production';
 SELECT pg_temp.edit('staging', '{"a": 2}') AS revision \gset
-SELECT promote.apply_revision('line-staging-api', :revision, 'line-production-api', on_conflict => 'source', plan => false)
+SELECT promote.apply_revision('line-staging-api', :revision, 'line-production-api', on_conflict => 'source',
+    plan => false)
     \g /dev/null
 SELECT alike(pg_temp.blocked(), 'reverts: revision % was promoted without a plan%',
     'nor is what a revision that is applied undoes');
@@ -240,7 +241,8 @@ ROLLBACK TO hotfixed;
 
 -- ---- what was not copyable, and is by now ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.2.0', '{}');
-SELECT pg_temp.edit('production', '{"size": 10}', 'own size') AS own, pg_temp.send(), pg_temp.edit('staging', '{"size": 2}', constr => '1.2.0') \gset
+SELECT pg_temp.edit('production', '{"size": 10}', 'own size') AS own, pg_temp.send(),
+    pg_temp.edit('staging', '{"size": 2}', constr => '1.2.0') \gset
 SELECT alike(pg_temp.previewed(), format('%%.size change %s ada own size%%', :own),
     'what the last promotion kept is undone by the next one that may overwrite it');
 SELECT alike(pg_temp.send(), format('%%.size %s ada own size%%', :own), 'and its diff says so');

@@ -182,7 +182,7 @@ SELECT is((SELECT string_agg(g.code, ' ' ORDER BY g.gate) FROM promote.gates() A
     WHERE NOT EXISTS (SELECT FROM pg_temp.seen AS s WHERE s.lines ~ ('(^|\n)' || g.code || ': '))
              OR NOT EXISTS (SELECT FROM pg_temp.seen AS s WHERE s.refused IS NULL
                  AND COALESCE(s.lines, '') !~ ('(^|\n)' || g.code || ': '))),
-    'path component params release plan destructive unexpected policy approval rejected',
+    'path component params release plan reverts destructive unexpected policy approval rejected',
         'every gate that it knows was closed at times, and open');
 SELECT cmp_ok((SELECT count(*) FROM pg_temp.seen WHERE changed AND COALESCE(lines, '') !~ 'drift: '
     AND deeds ~ '(^|, )wandered'), '>', 0::bigint, '... also where it puts right what differs');
