@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 
 #include "base/errors.h"
+#include "compose/element.h"
 #include "compose/only.h"
 #include "json/marks.h"
 #include "json/places.h"
@@ -251,9 +252,46 @@ may_take_element(const JsonbValue *own, const JsonToken *token, bool last, const
 	return from->there ? index == json_count(own) : to->there && index + 1 == json_count(own);
 }
 
+/* Has an array an element of that name? */
+static bool
+has_named(const JsonbValue *array, const char *key, const JsonbValue *name)
+{
+	JsonbValue	other;
+
+	json_foreach(item, array)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (element_name(&item.value, key, &other) && json_equal(&other, name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Are the elements at a place the same one, by the key that the schema gives their arrays, if any?  One that only one
+ * side has there must be nowhere in the other array.
+ */
+static bool
+is_same_element(ElementKeys *keys, const JsonbValue *own, const JsonbValue *base, const Step *to, const Step *from)
+{
+	const JsonbValue *arrays[ELEMENT_DOCUMENTS] = {own, base};
+	const char *other;
+	const char *key = element_key(keys, arrays, &other);
+	JsonbValue	names[2];
+
+	if (key == NULL || other)
+		return true;
+	if (to->there && from->there)
+		return element_name(&to->value, key, &names[0]) && element_name(&from->value, key, &names[1]) &&
+			json_equal(&names[0], &names[1]);
+	if (to->there)
+		return element_name(&to->value, key, &names[0]) && !has_named(base, key, &names[0]);
+	return element_name(&from->value, key, &names[1]) && !has_named(own, key, &names[1]);
+}
+
 /* Why a place of a document cannot be set to what the base has there, or removed; NULL: it can. */
 static const char *
-obstacle(const JsonbValue *document, const JsonbValue *base, JsonPointer place)
+obstacle(ElementKeys *keys, const JsonbValue *document, const JsonbValue *base, JsonPointer place)
 {
 	Step		to = {*document, true};
 	Step		from = {*base, true};
@@ -262,6 +300,7 @@ obstacle(const JsonbValue *document, const JsonbValue *base, JsonPointer place)
 	while (json_pointer_next(&place, &token))
 	{
 		JsonbValue	own = to.value;
+		JsonbValue	theirs = from.value;
 		bool		in_own = to.there && json_is_array(&own);
 		bool		in_base = from.there && json_is_array(&from.value);
 
@@ -273,6 +312,8 @@ obstacle(const JsonbValue *document, const JsonbValue *base, JsonPointer place)
 		step(&from, &token);
 		if (in_own && !may_take_element(&own, &token, place.length == 0, &to, &from))
 			return "not both sides have that element, and it is not the end of the array: name the array";
+		if (in_own && !is_same_element(keys, &own, &theirs, &to, &from))
+			return "the sides have different elements there: name the array";
 	}
 	return NULL;
 }
@@ -297,7 +338,7 @@ is_refused(Only *only, const Proposal *proposal, JsonMark *const *marks, const O
 
 /* Take those places, in either order, of which the base has one or not. */
 static Jsonb *
-take_places(Only *only, const List *places, bool backwards, Jsonb *document, const Jsonb *base)
+take_places(Only *only, const Jsonb *schema, const List *places, bool backwards, Jsonb *document, const Jsonb *base)
 {
 	const JsonbValue from = json_view(base);
 	JsonbValue	found;
@@ -307,12 +348,13 @@ take_places(Only *only, const List *places, bool backwards, Jsonb *document, con
 	{
 		OnlyPlace  *at = list_nth(places, backwards ? count - 1 - i : i);
 		const JsonbValue own = json_view(document);
+		ElementKeys keys = {.schema = schema,.documents = {document, base}};
 		const char *problem;
 
 		CHECK_FOR_INTERRUPTS();
 		if (json_place_look_up(&from, at->place, &found) == backwards)
 			continue;
-		problem = obstacle(&own, &from, at->place);
+		problem = obstacle(&keys, &own, &from, at->place);
 		if (problem)
 			only_complain(only, at->path, problem);
 		else
@@ -342,6 +384,6 @@ compose_only(const Proposal *proposal, const Jsonb *base, Only *only)
 		if (!is_refused(only, proposal, marks, lfirst(cell)))
 			places = lappend(places, lfirst(cell));
 	/* the last elements go first, and come last */
-	document = take_places(only, places, true, document, base);
-	return take_places(only, places, false, document, base);
+	document = take_places(only, proposal->schema, places, true, document, base);
+	return take_places(only, proposal->schema, places, false, document, base);
 }

@@ -188,6 +188,24 @@ SELECT is(pg_temp.lines($$SELECT secret, fingerprint = promote.secret_fingerprin
     'and the secret');
 SELECT is((SELECT data -> 'secrets' FROM promote.audit_log WHERE event = 'secrets.copied'),
     '[{"name": "password", "change": "kept"}, {"name": "token", "change": "replaced"}]', 'which is recorded');
+
+-- ---- elements that have a key ----
+INSERT INTO promote.bundle VALUES ('keyed');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('keyed', '1.0.0', '{"properties": {
+    "l": {"$md.key": "name", "items": {"properties": {"id": {"$md.copyable": false}}}}}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'keyed', 'keyed');
+INSERT INTO promote.instance (project, environment, component)
+    VALUES ('ecomm', 'staging', 'keyed'), ('ecomm', 'production', 'keyed');
+SELECT promote.configure_instance('ecomm-staging-keyed', '{"l": [{"name": "a", "v": 1}, {"name": "b", "v": 1},
+    {"name": "d"}]}', '1.0.0'), promote.configure_instance('ecomm-production-keyed',
+    '{"l": [{"name": "a", "id": 11}, {"name": "d", "id": 22}]}', '1.0.0') \g /dev/null
+SELECT pg_temp.refuses(format('SELECT promote.promote_instance(%L, %L, "only" => %L)', 'ecomm-staging-keyed',
+    'ecomm-production-keyed', place), 'PM405', 'the sides have different elements there: name the array',
+    'an element is not taken for another: ' || place)
+  FROM (VALUES ('{".l[1]"}'), ('{".l[1].v"}'), ('{".l[1].name"}'), ('{".l[2]"}')) AS v(place);
+SELECT promote.promote_instance('ecomm-staging-keyed', 'ecomm-production-keyed', "only" => '{".l[0].v"}') \g /dev/null
+SELECT is((promote.config_as_of('ecomm-production-keyed', 'infinity')).params,
+    '{"l": [{"name": "a", "v": 1, "id": 11}, {"name": "d", "id": 22}]}', 'where it is the same one, it is taken');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();
