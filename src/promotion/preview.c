@@ -783,7 +783,8 @@ preview_judge(const Sql *sql, Promotion *promotion)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 
-	proposed->origin = promotion->edits ? ORIGIN_EDIT : ORIGIN_PROMOTION;
+	if (promotion->edits)
+		proposed->origin = ORIGIN_EDIT;
 	note_merge(promotion);
 	compose_obstacles(&proposed->proposal, note_obstacle, promotion);
 	carry_take(sql, &promotion->carry, &promotion->source, proposed, false);

@@ -315,6 +315,7 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	promotion->source_params = proposal->params;
 	compose(sql, promotion, read_only);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
+	proposed->origin = ORIGIN_PROMOTION;
 }
 
 /* Lock both instances in key order; the source only against updates. */

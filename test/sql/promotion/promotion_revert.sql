@@ -72,6 +72,10 @@ SELECT is(pg_temp.previewed(), format('.a change %1$s ada hotfix, .c.d change %1
     'hotfix, .z remove %1$s ada hotfix', :hotfix), 'the preview says who has set what would be undone');
 SELECT is(pg_temp.previewed('{"token": "t9"}'), pg_temp.previewed('{"token": "another"}'),
     'of a masked leaf whether or not the override is what it is already');
+SELECT request FROM promote.open_request('line', 'staging', 'production') \gset
+SELECT is((SELECT pg_temp.told(diff) FROM promote.preview_request('line', :request)), format('.a %1$s ada hotfix, '
+    '.c.d %1$s ada hotfix, .token %1$s ada hotfix, .z %1$s ada hotfix', :hotfix), 'so does the preview of a request');
+SELECT promote.cancel_request('line', :request, 'looked at') \g /dev/null
 SELECT is_empty($$SELECT FROM promote.preview_configuration('line-production-api',
     '{"a": 3}') WHERE reverts IS NOT NULL$$,
     'an edit undoes nothing unseen');
