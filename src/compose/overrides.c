@@ -16,6 +16,57 @@
 #include "json/places.h"
 #include "json/reader.h"
 
+/* The order of places in which what is below one follows it. */
+static int
+compare_places(const JsonPointer *a, const JsonPointer *b)
+{
+	for (int i = 0; i < a->length && i < b->length; i++)
+		if (a->rest[i] != b->rest[i])
+			return a->rest[i] == '/' ? -1 : b->rest[i] == '/' ? 1 : (uint8) a->rest[i] - (uint8) b->rest[i];
+	return a->length - b->length;
+}
+
+/* Compare two places, for qsort. */
+static int
+compare_sorted(const void *a, const void *b)
+{
+	return compare_places(*(JsonPointer *const *) a, *(JsonPointer *const *) b);
+}
+
+/* The first place that does not come before one; NULL: there is none. */
+static const JsonPointer *
+first_from(const Overrides *overrides, const JsonPointer *place)
+{
+	int			low = 0;
+	int			high = list_length(overrides->places);
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (compare_places(overrides->sorted[middle], place) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < list_length(overrides->places) ? overrides->sorted[low] : NULL;
+}
+
+/* Sort the places, which may be as many as leaves. */
+static void
+sort_places(Overrides *overrides)
+{
+	int			count = 0;
+	ListCell   *cell;
+
+	if (overrides->places == NIL)
+		return;
+	overrides->sorted = palloc_extended(list_length(overrides->places) * sizeof(JsonPointer *), MCXT_ALLOC_HUGE);
+	foreach(cell, overrides->places)
+		overrides->sorted[count++] = lfirst(cell);
+	qsort(overrides->sorted, count, sizeof(JsonPointer *), compare_sorted);
+}
+
 /* Read overrides, an object or an array.  Raises PM_CANNOT_PATCH for an array that is no JSON Patch. */
 void
 overrides_read(Overrides *overrides, const Jsonb *document)
@@ -23,6 +74,7 @@ overrides_read(Overrides *overrides, const Jsonb *document)
 	*overrides = (Overrides) {.document = document,.is_patch = json_is_patch(document)};
 	if (overrides->is_patch)
 		overrides->places = json_patch_places(document, &overrides->arrays);
+	sort_places(overrides);
 }
 
 /* Do the overrides say nothing? */
@@ -61,17 +113,25 @@ bool
 overrides_set(const Overrides *overrides, const char *path)
 {
 	const JsonbValue patch = json_view(overrides->document);
+	const JsonPointer *found;
 	JsonPointer place;
-	ListCell   *cell;
 
 	if (!overrides->is_patch)
 		return merge_patch_sets(&patch, path);
 	if (overrides->places == NIL)
 		return false;
 	json_place_of_path(path, strlen(path), &place);
-	foreach(cell, overrides->places)
-		if (json_pointer_covers(lfirst(cell), &place) || json_pointer_covers(&place, lfirst(cell)))
+	/* the place, or the first below it; then what is around it */
+	found = first_from(overrides, &place);
+	if (found && json_pointer_covers(&place, found))
+		return true;
+	while (place.length > 0)
+	{
+		while (place.rest[--place.length] != '/');
+		found = first_from(overrides, &place);
+		if (found && compare_places(found, &place) == 0)
 			return true;
+	}
 	return false;
 }
 

@@ -11,12 +11,15 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "json/pointer.h"
+
 typedef struct Overrides
 {
 	const Jsonb *document;
 	bool		is_patch;		/* a JSON Patch? */
 	List	   *places;			/* that a JSON Patch sets: JsonPointer * */
 	List	   *arrays;			/* those of them whose elements it may only shift */
+	JsonPointer **sorted;		/* these, so that what is below a place follows it; NULL: none */
 } Overrides;
 
 extern void overrides_read(Overrides *overrides, const Jsonb *document);
