@@ -74,7 +74,7 @@ CREATE TABLE promote.environment (
     CONSTRAINT environment_parameters_braces_check
         CHECK (promote_internal.check_value(pg_catalog.strpos(parameters::text, '{{') = 0,
             'parameters', 'A name or a value has {{ in it. What a parameter holds is never rendered again.',
-            'Write out what the placeholder stands for; braces that are meant literally belong into the params, as \{{.')),
+            'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a backslash.')),
     CONSTRAINT environment_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT environment_max_lost_leases_check

@@ -60,7 +60,7 @@ typedef struct Walk
 	Size		seeking;		/* how many are in that phase */
 	Size		looking;
 	int32		after;			/* promotions that are newer count */
-	bool		promoted;		/* was a promotion among what was looked at, but for the newest state? */
+	int32		first;			/* the instance's first promotion, PG_INT32_MAX: none; 0: not read yet */
 	DesiredState later;			/* what was looked at last; its params may be gone */
 	PastConfigs configs;
 } Walk;
@@ -154,6 +154,22 @@ enter_phase(Walk *walk, OwnLeaf *leaf, OwnPhase phase)
 	leaf->phase = phase;
 }
 
+/* Was a revision there before anything was promoted to the instance?  What it has set then is no change of that. */
+static bool
+is_from_before(Walk *walk, int32 revision)
+{
+	static Statement read = {"SELECT r.revision FROM promote.revision AS r WHERE " OF_INSTANCE("r")
+		" AND r.origin IN ('promotion', 'fork') ORDER BY r.project, r.environment, r.component, r.revision LIMIT 1"};
+	SqlRows		rows;
+
+	if (walk->first == 0)
+	{
+		rows = sql_read(walk->sql, &read, AS_KEY(walk->key));
+		walk->first = rows.count > 0 ? sql_int(&rows, 0) : PG_INT32_MAX;
+	}
+	return revision < walk->first;
+}
+
 /*
  * The state that was looked at last gave a leaf its value: tell that, unless it took the release from its source,
  * which it may have as an exact version that runs there, too.
@@ -170,6 +186,8 @@ tell_setter(Walk *walk, OwnLeaf *leaf)
 		return;
 	}
 	enter_phase(walk, leaf, OWN_TOLD);
+	if (is_from_before(walk, setter->revision))
+		return;
 	json_begin_object(&builder);
 	json_build_number(&builder, "revision", setter->revision);
 	json_build_field(&builder, "actor", setter->actor);
@@ -240,22 +258,11 @@ look_before(Walk *walk)
 	has_source = read_source(walk, &state, &source);
 	for (Size i = 0; i < walk->count; i++)
 		look_at_leaf(walk, &walk->leaves[i], &state, has_source ? &source : NULL);
-	walk->promoted |= settles(&state);
 	if (has_source)
 		past_free(source.past);
 	past_free(walk->later.past);
 	walk->later = state;
 	return true;
-}
-
-/* Was anything promoted to the instance before a revision? */
-static bool
-was_promoted(const Walk *walk, int32 revision)
-{
-	static Statement read = {"SELECT FROM promote.revision AS r WHERE " OF_INSTANCE("r")
-		" AND r.revision < $4 AND r.origin IN ('promotion', 'fork') LIMIT 1"};
-
-	return sql_read(walk->sql, &read, AS_KEY(walk->key), AS_INT(revision)).count > 0;
 }
 
 /* Walk back until all is told. */
@@ -270,9 +277,6 @@ walk_back(Walk *walk)
 	for (Size i = 0; i < walk->count; i++)
 		if (walk->leaves[i].phase == OWN_SEEKING && walk->leaves[i].value)
 			tell_setter(walk, &walk->leaves[i]);
-	if (!walk->promoted && !was_promoted(walk, walk->later.revision))
-		for (Size i = 0; i < walk->count; i++)
-			walk->leaves[i].entry->reverts = NULL;
 }
 
 /* The newest state: what is proposed or, where that is the desired revision, this one; false: it is gone. */

@@ -128,6 +128,8 @@ ROLLBACK TO hotfixed;
 SELECT pg_temp.edit('production', '{"size": 10}') \g /dev/null
 SELECT unalike(pg_temp.send(), '%size%', 'nor what is not copyable, for that is not overwritten');
 ROLLBACK TO hotfixed;
+SELECT unalike(pg_temp.send('{"size": 3}'), '%size%', 'nor what it was given before its first promotion, and kept');
+ROLLBACK TO hotfixed;
 
 -- ---- other ways to set something ----
 SELECT pg_temp.send('{"a": 5}') \g /dev/null
