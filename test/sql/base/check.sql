@@ -57,7 +57,8 @@ SELECT is(promote.is_version('1.0') OR promote.is_version_constraint('~1.2.3.4')
 -- ---- values ----
 SELECT is(pg_temp.said($$UPDATE promote.environment SET parameters = '{"x": "{{x}}"}'$$),
     'PM404 | invalid parameters | A name or a value has {{ in it. What a parameter holds is never rendered again. | '
-    'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a backslash.',
+    'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a '
+    'backslash.',
     'a parameter that stands for itself');
 SELECT matches(pg_temp.said(format('UPDATE promote.environment SET parameters = %L', parameters)), said, parameters)
   FROM (VALUES ('{"x": {"y": ["a {{ b"]}}', '^PM404'), ('{"x": {"{{y}}": 1}}', '^PM404'),
