@@ -247,7 +247,8 @@ SELECT pg_temp.says($$SELECT path, unexpected FROM promote.config_changes WHERE 
     AND deployment = (SELECT deployment FROM promote.instance WHERE name = 'ecomm-production-db')$$,
     E'(.tier,t)\n(.network.cidr,t)\n(.password,f)\n(.replicas,t)',
         'it has run with a password, but not with these values');
-SELECT alike(promote.plan_text('ecomm-production-db'), E'%~ .replicas      1 -> 8  # unexpected, undoes revision 3 by ada\n%',
+SELECT alike(promote.plan_text('ecomm-production-db'),
+    E'%~ .replicas      1 -> 8  # unexpected, undoes revision 3 by ada\n%',
     'which the text says');
 SELECT alike(promote.plan_text('ecomm-production-db'),
     E'%"10.8.0.0/16"  # immutable, forces replacement, unexpected\n%', 'beside other remarks')
