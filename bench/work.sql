@@ -12,3 +12,13 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Everything runs, so that a plan tells of what a revision changes, as the floor's does, and not of a whole document.
+CREATE PROCEDURE bench.deploy(environments text) LANGUAGE plpgsql AS $$
+BEGIN
+    CALL bench.work();
+    PERFORM promote.deploy_instance(i.name) FROM promote.instance AS i
+     WHERE i.environment LIKE environments AND i.revision > 0 AND i.deployed_by IS NULL;
+    CALL bench.work();
+END
+$$;

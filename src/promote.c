@@ -9,6 +9,7 @@
 #include "base/wipe.h"
 #include "grant/actor.h"
 #include "ledger/config_digest.h"
+#include "ledger/notify.h"
 #include "ledger/record_mark.h"
 #include "registry/rescue.h"
 #include "registry/rule_hold.h"
@@ -31,5 +32,6 @@ _PG_init(void)
 	schema_document_init();
 	secret_key_init();
 	wipe_init();
+	notify_init();
 	MarkGUCPrefixReserved("promote");
 }

@@ -53,8 +53,8 @@ OPERATORS = set("= <> != < > <= >= + - * / % ^ || -> ->> #> #>> @> <@ ? ?| ?& @?
 OWN_SPI = ("src/base/sql.c", "src/gate/policy.c", "src/registry/grant.c")
 
 # A relation that exists in one statement only: the rows that C hands to it, see src/deployment/plan.c. Those of triggers, after
-# REFERENCING, are read from the scripts.
-NAMED_ROWS = {"promote_planned_rows", "old_row"}
+# REFERENCING, are read from the scripts, and those of batches, see src/base/batch.h, from the sources.
+NAMED_ROWS = {"promote_planned_rows", "old_row", "own_instance"}
 
 COMMENTED = {
     ObjectType.OBJECT_TABLE: "table", ObjectType.OBJECT_VIEW: "view", ObjectType.OBJECT_INDEX: "index", ObjectType.OBJECT_COLUMN: "column",
@@ -417,6 +417,8 @@ def main():
         print("\n".join(RULES))
         return 0
     linter = Linter(types_of(arguments.types))
+    for path in arguments.files:
+        linter.named_rows |= set(re.findall(r'\.name = "(\w+)",\.(?:of|columns) = ', open(path, encoding="utf-8").read()))
     for path in arguments.files:
         if path.endswith(".c"):
             linter.c_file(path, arguments.headers)

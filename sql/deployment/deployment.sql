@@ -57,9 +57,9 @@ CREATE TABLE promote.deployment (
     not_deployed     text,
     joined_by        jsonb,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
-    -- what approvals refer to
+    -- what approvals refer to; by the digest it also finds plans that came to the same
     CONSTRAINT deployment_plan_digest_key
-        UNIQUE (project, environment, component, deployment, plan_digest),
+        UNIQUE (plan_digest, project, environment, component, deployment),
     CONSTRAINT deployment_revision_fkey FOREIGN KEY (project, environment, component, revision)
         REFERENCES promote.revision (project, environment, component, revision),
     CONSTRAINT deployment_rendered_fkey FOREIGN KEY (project, rendered_digest)
@@ -72,11 +72,21 @@ CREATE TABLE promote.deployment (
     CONSTRAINT deployment_check
         CHECK (promote_internal.check_deployment(deployment, action, status, plan, queued_at, due_at, worker, fencing,
                                         lost_leases, started_at, finished_at, plan_digest))
-);
+)
+-- Each step moves columns that the queue's indexes have, so that no step is a HOT update, and room on the page would be of
+-- no use. A deployment leaves two dead rows or three, soon after it was queued: they are vacuumed before they are a
+-- fifth of the table.
+WITH (autovacuum_vacuum_scale_factor = 0.05);
+-- In two parts, so that plans which came to nothing, however many, are in nobody's way who looks for one that counts. A
+-- plan is in one of them at a time.
 CREATE INDEX deployment_plan_idx
     ON promote.deployment (project, environment, component, revision, deployment)
-    WHERE action = 'PLAN';
-COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision';
+    WHERE action = 'PLAN' AND status NOT IN ('FAILED', 'ABORTED', 'REJECTED');
+COMMENT ON INDEX promote.deployment_plan_idx IS 'Finds the plans of a revision that have come to something, or still may';
+CREATE INDEX deployment_void_plan_idx
+    ON promote.deployment (project, environment, component, revision, deployment)
+    WHERE action = 'PLAN' AND status IN ('FAILED', 'ABORTED', 'REJECTED');
+COMMENT ON INDEX promote.deployment_void_plan_idx IS 'Finds the plans of a revision that have come to nothing';
 CREATE INDEX deployment_kept_idx
     ON promote.deployment (project, environment, component, revision)
     WHERE kept_marks IS NOT NULL;
@@ -172,6 +182,45 @@ REVOKE ALL ON FUNCTION promote_internal.next_in_queue(text, text, text) FROM PUB
 COMMENT ON FUNCTION promote_internal.next_in_queue(text, text, text) IS
 'The deployment of an instance whose turn it is: what was queued first and waits, where nothing of the instance runs or is due. No row where there is none';
 
+CREATE FUNCTION promote_internal.last_plan(of_project text, of_environment text, of_component text, of_revision integer)
+    RETURNS TABLE (deployment integer, status text, worker text, reason text, version text, rendered_digest bytea)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        -- the last of either index: PostgreSQL does not put them together by itself
+        SELECT p.*
+          FROM ((SELECT d.deployment, d.status, d.worker, d.reason, d.version, d.rendered_digest
+                   FROM promote.deployment AS d
+                  WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.revision = $4
+                    AND d.action = 'PLAN' AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')
+                  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.revision DESC, d.deployment DESC LIMIT 1)
+                UNION ALL
+                (SELECT d.deployment, d.status, d.worker, d.reason, d.version, d.rendered_digest
+                   FROM promote.deployment AS d
+                  WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.revision = $4
+                    AND d.action = 'PLAN' AND d.status IN ('FAILED', 'ABORTED', 'REJECTED')
+                  ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.revision DESC, d.deployment DESC LIMIT 1)) AS p
+         ORDER BY p.deployment DESC LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.last_plan(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.last_plan(text, text, text, integer) IS
+'The last PLAN of a revision, whatever became of it; no row where there is none';
+
+CREATE FUNCTION promote_internal.last_recorded_plan(project text, environment text, component text)
+    RETURNS TABLE (deployment integer, revision integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.deployment, d.revision
+          FROM promote.deployment AS d
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+           AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
+           AND d.revision > (SELECT i.opened_revision FROM promote.instance AS i
+                              WHERE i.project = $1 AND i.environment = $2 AND i.component = $3)
+         ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.last_recorded_plan(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.last_recorded_plan(text, text, text) IS
+'The plan of an instance of which a worker has recorded a document last, and its revision; no row where there is none';
+
 CREATE FUNCTION promote_internal.guard_deployment() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_deployment';
 REVOKE ALL ON FUNCTION promote_internal.guard_deployment() FROM PUBLIC;
@@ -182,7 +231,7 @@ CREATE FUNCTION promote_internal.record_deployment() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_record_deployment';
 REVOKE ALL ON FUNCTION promote_internal.record_deployment() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.record_deployment() IS
-'Records a deployment''s step: moves the instance and its queue, appends to the audit log and notifies';
+'Records deployments'' steps: moves the instances and their queues, appends to the audit log and notifies';
 
 CREATE FUNCTION promote.deployment_steps(
     OUT action text, OUT from_status text, OUT to_status text, OUT event text,
@@ -198,7 +247,7 @@ CREATE FUNCTION promote_internal.deployment_facts(deployment promote.deployment)
     AS 'MODULE_PATHNAME', 'promote_deployment_facts';
 REVOKE ALL ON FUNCTION promote_internal.deployment_facts(promote.deployment) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.deployment_facts(promote.deployment) IS
-'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes';
+'What the audit log says of a deployment when it is queued or proposed: what it carries, which never changes; keeps the digest of a row that a verb has just inserted, for that event';
 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.deployment
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
@@ -209,7 +258,8 @@ CREATE TRIGGER guard_deployment BEFORE UPDATE ON promote.deployment
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER guard_deployment;
 
 CREATE TRIGGER record_deployment AFTER UPDATE ON promote.deployment
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.record_deployment();
+    REFERENCING OLD TABLE AS old_deployment NEW TABLE AS new_deployment
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.record_deployment();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER record_deployment;
 
 CREATE FUNCTION promote_internal.settle_plan() RETURNS trigger
@@ -219,8 +269,9 @@ COMMENT ON FUNCTION promote_internal.settle_plan() IS
 'Deploys a PLAN that has completed, where that was asked for, or notes in its row why not';
 
 -- behind record_deployment, by its name
-CREATE TRIGGER settle_plan AFTER UPDATE OF status ON promote.deployment
-    FOR EACH ROW WHEN (NEW.deploy_as IS NOT NULL) EXECUTE FUNCTION promote_internal.settle_plan();
+CREATE TRIGGER settle_plan AFTER UPDATE ON promote.deployment
+    REFERENCING OLD TABLE AS old_deployment NEW TABLE AS new_deployment
+    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.settle_plan();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER settle_plan;
 
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.deployment
@@ -229,3 +280,19 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.deployment
     FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.deployment ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE FUNCTION promote_internal.run_at(of_project text, of_environment text, of_component text, at timestamptz)
+    RETURNS SETOF promote.deployment
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.*
+          FROM (SELECT d.* FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                   AND d.action <> 'PLAN' AND d.started_at <= $4 AND d.status = 'COMPLETED' AND d.finished_at <= $4
+                 -- one runs at a time: they have ended in the order in which they have begun
+                 ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d
+         WHERE d.action = 'PROVISION';
+    END;
+REVOKE ALL ON FUNCTION promote_internal.run_at(text, text, text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.run_at(text, text, text, timestamptz) IS
+'What an instance ran at a moment: the PROVISION that was the last completed change, unless that was a DECOMMISSION; no row where nothing ran';

@@ -56,7 +56,9 @@ CREATE TABLE promote.planned_change (
     CONSTRAINT planned_change_create_before_destroy_check
         CHECK ((create_before_destroy IS NOT NULL) = (action = 'replace')),
     CONSTRAINT planned_change_diff_check CHECK (pg_catalog.jsonb_typeof(diff) = 'array')
-);
+)
+-- as promote.config
+WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 0);
 CREATE INDEX planned_change_fingerprint_idx
     ON promote.planned_change (project, environment, component, fingerprint)
     WHERE fingerprint IS NOT NULL;

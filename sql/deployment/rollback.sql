@@ -1,7 +1,8 @@
 -- Going back to what ran before.
 
 CREATE FUNCTION promote_internal.rollback_target(
-    project text, environment text, component text, to_revision integer)
+    project text, environment text, component text, to_revision integer,
+    to_deployment integer)
     RETURNS TABLE (
         desired integer, revision integer, bundle text, version text, is_desired boolean, block_reason text,
         release_channel text, judged_version text, judged_schema jsonb, params jsonb, kept_marks jsonb)
@@ -30,7 +31,9 @@ CREATE FUNCTION promote_internal.rollback_target(
                  -- both are what the index has: whatever may have changed an instance, in order
                  AND d.action <> 'PLAN' AND d.started_at IS NOT NULL
                  AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
-                 AND CASE WHEN $4 IS NULL THEN same.is_desired IS NOT TRUE ELSE d.revision = $4 END
+                 AND CASE WHEN $5 IS NOT NULL THEN d.deployment = $5
+                          WHEN $4 IS NULL THEN same.is_desired IS NOT TRUE AND d.revision > i.opened_revision
+                          ELSE d.revision = $4 END
                ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1) AS d ON true
           LEFT JOIN LATERAL (
               SELECT r.project, r.digest, r.release_channel, r.bundle, r.version, r.kept_marks
@@ -39,11 +42,11 @@ CREATE FUNCTION promote_internal.rollback_target(
                  AND r.revision = d.revision LIMIT 1) AS r ON true
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3;
     END;
-REVOKE ALL ON FUNCTION promote_internal.rollback_target(text, text, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.rollback_target(text, text, text, integer) IS
-'Where a rollback leads to: the configuration and the release (bundle, version) of the last PROVISION of a revision that was completed; where none is named, of the last one that is not what is desired now: the desired revision by the release that its constraint selects now, which is_desired tells. judged_ is the release that the revision was judged by, its schema only where it is another one. All but the desired revision is NULL where nothing ran that it could lead to; no row where the instance is not there';
+REVOKE ALL ON FUNCTION promote_internal.rollback_target(text, text, text, integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.rollback_target(text, text, text, integer, integer) IS
+'Where a rollback leads to: the configuration and the release (bundle, version) of a PROVISION that was completed, or of the last one of a revision; where neither is named, of the last one that is not what is desired now: the desired revision by the release that its constraint selects now, which is_desired tells. judged_ is the release that the revision was judged by, its schema only where it is another one. All but the desired revision is NULL where nothing ran that it could lead to; no row where the instance is not there';
 
-CREATE FUNCTION promote_internal.deployed_revisions(project text, environment text, component text)
+CREATE FUNCTION promote_internal.deployed_revisions(project text, environment text, component text, wanted integer)
     RETURNS text
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -53,11 +56,12 @@ CREATE FUNCTION promote_internal.deployed_revisions(project text, environment te
           FROM (SELECT r.revision, pg_catalog.row_number() OVER (ORDER BY r.revision DESC) AS place
                   FROM (SELECT DISTINCT d.revision FROM promote.deployment AS d
                          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
-                           AND d.action = 'PROVISION' AND d.status = 'COMPLETED') AS r) AS x;
+                           AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
+                           AND ($4 > 0 OR d.revision > (SELECT o.revision FROM promote_internal.opened_revision($1, $2, $3) AS o))) AS r) AS x;
     END;
-REVOKE ALL ON FUNCTION promote_internal.deployed_revisions(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.deployed_revisions(text, text, text) IS
-'The numbers of the revisions of an instance that were deployed, the newest first, in words for a message; empty: there are none';
+REVOKE ALL ON FUNCTION promote_internal.deployed_revisions(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.deployed_revisions(text, text, text, integer) IS
+'The numbers of the revisions of an instance that were deployed, the newest first, in words for a message; empty: there are none. Where none is wanted by its number (0), those of the present generation alone';
 
 CREATE FUNCTION promote_internal.planned_losses(project text, environment text, component text)
     RETURNS TABLE (address text, message text)
@@ -68,10 +72,7 @@ CREATE FUNCTION promote_internal.planned_losses(project text, environment text, 
                || CASE WHEN c.stateful THEN ', and resources of its type hold data' ELSE '' END
           FROM promote.resource_changes AS c
          WHERE c.instance = pg_catalog.concat_ws('-', $1, $2, $3) AND c.destructive
-           AND c.deployment = (SELECT d.deployment FROM promote.deployment AS d
-                                WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
-                                  AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
-                                ORDER BY d.deployment DESC LIMIT 1)
+           AND c.deployment = (SELECT d.deployment FROM promote_internal.last_recorded_plan($1, $2, $3) AS d)
          ORDER BY c.change;
     END;
 REVOKE ALL ON FUNCTION promote_internal.planned_losses(text, text, text) FROM PUBLIC;

@@ -17,7 +17,9 @@ CREATE TABLE promote.deployment_log (
         FOREIGN KEY (project, environment, component, deployment)
         REFERENCES promote.deployment (project, environment, component, deployment),
     CONSTRAINT deployment_log_entry_check CHECK (entry > 0)
-);
+)
+-- as promote.config
+WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 0);
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment_log', '');
 COMMENT ON TABLE promote.deployment_log IS 'What workers print while they carry a deployment out; old rows may be deleted';
 COMMENT ON COLUMN promote.deployment_log.project IS 'The instance''s project';
@@ -78,19 +80,6 @@ CREATE FUNCTION promote_internal.lacking_secrets(project text, environment text,
 REVOKE ALL ON FUNCTION promote_internal.lacking_secrets(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.lacking_secrets(text, text, text, integer) IS
 'The secrets that the release of a PROVISION requires and that are not set, or not in the format that it declares';
-
-CREATE FUNCTION promote.claim_deployment(
-    worker text, actions text[] DEFAULT NULL, lease interval DEFAULT '5 minutes',
-    selector jsonb DEFAULT '{}')
-    RETURNS TABLE (instance text, deployment integer, action text, fencing integer,
-                   lease_until timestamptz, project text, environment text, component text,
-                   revision integer, bundle text, version text, params jsonb, params_digest bytea,
-                   plan integer, plan_digest bytea, remote_references jsonb, artifact_digest text)
-    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
-    AS 'MODULE_PATHNAME', 'promote_claim_deployment';
-REVOKE ALL ON FUNCTION promote.claim_deployment(text, text[], interval, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION promote.claim_deployment(text, text[], interval, jsonb) IS
-'Claims the deployment that has been due longest, of these actions and of instances whose attributes contain the selector; its params are rendered and unmasked. No row where nothing is due. Waits for nobody';
 
 CREATE FUNCTION promote.heartbeat_deployment(
     instance text, deployment integer, fencing integer, lease interval DEFAULT '5 minutes')

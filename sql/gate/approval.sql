@@ -81,8 +81,8 @@ CREATE TABLE promote.approval (
     created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT approval_pkey PRIMARY KEY (project, environment, component, vote),
     CONSTRAINT approval_plan_fkey
-        FOREIGN KEY (project, environment, component, deployment, plan_digest)
-        REFERENCES promote.deployment (project, environment, component, deployment, plan_digest),
+        FOREIGN KEY (plan_digest, project, environment, component, deployment)
+        REFERENCES promote.deployment (plan_digest, project, environment, component, deployment),
     CONSTRAINT approval_vote_check CHECK (vote > 0),
     CONSTRAINT approval_decision_check
         CHECK (promote_internal.check_value(decision IN ('approved', 'rejected'),
@@ -94,7 +94,7 @@ CREATE TABLE promote.approval (
             'Say why.'))
 );
 CREATE INDEX approval_plan_idx
-    ON promote.approval (project, environment, component, plan_digest, vote);
+    ON promote.approval (project, environment, component, plan_digest, deployment, vote);
 COMMENT ON INDEX promote.approval_plan_idx IS 'Finds who has voted on a plan and its equals';
 SELECT pg_catalog.pg_extension_config_dump('promote.approval', '');
 COMMENT ON TABLE promote.approval IS 'Who has approved or rejected which plan, by which rule. Whether a vote counts is judged when something is deployed';
@@ -154,7 +154,9 @@ CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
              AND p.status = 'PROPOSED' AND p.action <> 'PLAN') AS d
      CROSS JOIN LATERAL promote.required_approvals(i.name, d.deployment) AS a
      WHERE EXISTS (SELECT FROM promote.approval_rule AS r
-                    WHERE r.scope = ANY (promote_internal.rule_scopes(i.project, i.environment)));
+                    WHERE r.scope = ANY (promote_internal.rule_scopes(i.project, i.environment)))
+       AND EXISTS (SELECT FROM promote.environment AS e
+                    WHERE e.project = i.project AND e.environment = i.environment AND e.archived_at IS NULL);
 COMMENT ON VIEW promote.approval_status IS 'Which approvals the last plans of the desired revisions, and the proposals, need and have';
 COMMENT ON COLUMN promote.approval_status.instance IS 'Instance';
 COMMENT ON COLUMN promote.approval_status.deployment IS 'PLAN or proposal';
@@ -187,13 +189,26 @@ CREATE FUNCTION promote_internal.votes(
     RETURNS TABLE (vote integer, rule text, actor text, database_role text, approved boolean, at timestamptz, reason text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 5
     BEGIN ATOMIC
+        -- what is voted on is judged once, however many have voted; the order and OFFSET keep plans that are made of an
+        -- empty table from any other index, and from joining the whole of it
         SELECT a.vote, a.rule, a.actor, a.database_role, a.decision = 'approved', a.created_at, a.reason
-          FROM promote.approval AS a
-         WHERE a.project = $1 AND a.environment = $2 AND a.component = $3 AND a.plan_digest = $4
-           AND EXISTS (SELECT FROM promote_internal.equal_plan($1, $2, $3, a.deployment, $5, $6, $7) AS d
-                        WHERE d.status <> 'REJECTED')
-           AND (a.decision = 'rejected' OR a.deployment = $7 OR $7 = 0
-                OR promote_internal.plan_base($1, $2, $3, a.deployment) IS NOT DISTINCT FROM promote_internal.plan_base($1, $2, $3, $7));
+          FROM (SELECT DISTINCT a.deployment
+                  FROM promote.approval AS a
+                 WHERE a.project = $1 AND a.environment = $2 AND a.component = $3 AND a.plan_digest = $4
+                 ORDER BY a.deployment OFFSET 0) AS o
+         CROSS JOIN LATERAL (
+              SELECT o.deployment = $7 OR $7 = 0
+                     OR promote_internal.plan_base($1, $2, $3, o.deployment)
+                        IS NOT DISTINCT FROM promote_internal.plan_base($1, $2, $3, $7) AS same_base
+                FROM promote_internal.equal_plan($1, $2, $3, o.deployment, $5, $6, $7) AS d
+               WHERE d.status <> 'REJECTED' LIMIT 1) AS d
+         CROSS JOIN LATERAL (
+              SELECT a.vote, a.rule, a.actor, a.database_role, a.decision, a.created_at, a.reason
+                FROM promote.approval AS a
+               WHERE a.project = $1 AND a.environment = $2 AND a.component = $3 AND a.plan_digest = $4
+                 AND a.deployment = o.deployment
+               ORDER BY a.deployment, a.vote OFFSET 0) AS a
+         WHERE d.same_base OR a.decision = 'rejected';
     END;
 REVOKE ALL ON FUNCTION promote_internal.votes(text, text, text, bytea, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.votes(text, text, text, bytea, text, text, integer) IS

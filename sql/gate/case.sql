@@ -1,5 +1,18 @@
 -- What gates judge: the case of a deployment, who has asked for it, and whether what waits may still begin.
 
+CREATE FUNCTION promote_internal.deployment_target(project text, environment text, component text, deployment integer)
+    RETURNS TABLE (action text, revision integer, bundle text, version text, plan integer, plan_digest bytea)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT CASE d.action WHEN 'PLAN' THEN 'PROVISION' ELSE d.action END, d.revision, d.bundle::text, d.version::text,
+               CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END, d.plan_digest
+          FROM promote.deployment AS d
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.deployment_target(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.deployment_target(text, text, text, integer) IS
+'What would run by a deployment that exists, where a PLAN or a proposal stands for what follows it';
+
 CREATE FUNCTION promote_internal.case_target(project text, environment text, component text, deployment integer)
     RETURNS TABLE (action text, revision integer, bundle text, version text, plan integer, plan_digest bytea)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -14,10 +27,7 @@ CREATE FUNCTION promote_internal.case_target(project text, environment text, com
                ORDER BY d.deployment DESC LIMIT 1) AS p ON true
          WHERE $4 = 0 AND i.project = $1 AND i.environment = $2 AND i.component = $3
         UNION ALL
-        SELECT CASE d.action WHEN 'PLAN' THEN 'PROVISION' ELSE d.action END, d.revision, d.bundle::text, d.version::text,
-               CASE d.action WHEN 'PLAN' THEN d.deployment ELSE d.plan END, d.plan_digest
-          FROM promote.deployment AS d
-         WHERE $4 <> 0 AND d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+        SELECT t.* FROM promote_internal.deployment_target($1, $2, $3, $4) AS t;
     END;
 REVOKE ALL ON FUNCTION promote_internal.case_target(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.case_target(text, text, text, integer) IS
@@ -27,13 +37,14 @@ CREATE FUNCTION promote_internal.case_facts(project text, environment text, comp
     RETURNS TABLE (digest bytea, source_environment text, source_revision integer, source_digest bytea, attributes jsonb,
                    path_only boolean, require_source_in_sync boolean, require_no_drift boolean,
                    require_expected boolean, require_proven_release boolean, require_no_reverts boolean, require_artifact_digest boolean,
-                   separation_of_duty boolean, required_soak interval)
+                   require_structure text, separation_of_duty boolean, required_soak interval)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
         SELECT r.digest, NULLIF(r.source_environment, r.environment)::text, r.source_revision, s.digest,
                promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes),
                e.source_policy = 'path', e.require_source_in_sync, e.require_no_drift,
-               e.require_expected, e.require_proven_release, e.require_no_reverts, e.require_artifact_digest, e.separation_of_duty, e.required_soak
+               e.require_expected, e.require_proven_release, e.require_no_reverts, e.require_artifact_digest,
+               e.require_structure::text, e.separation_of_duty, e.required_soak
           FROM promote.instance AS i
           JOIN promote.project AS p ON p.project = i.project
           JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
@@ -64,11 +75,12 @@ CREATE FUNCTION promote_internal.last_run(project text, environment text, compon
           FROM promote.deployment AS d
          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
            AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
+           AND d.revision > (SELECT o.revision FROM promote_internal.opened_revision($1, $2, $3) AS o)
          ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.started_at DESC LIMIT 1;
     END;
 REVOKE ALL ON FUNCTION promote_internal.last_run(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.last_run(text, text, text) IS
-'What was provisioned last of an instance; no row: nothing was';
+'What was provisioned last of an instance in the generation of its environment; no row: nothing was';
 
 CREATE FUNCTION promote_internal.requesters(
     project text, environment text, component text, revision integer, plan integer, deployment integer,
@@ -77,8 +89,9 @@ CREATE FUNCTION promote_internal.requesters(
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
     BEGIN ATOMIC
         SELECT DISTINCT who.actor, who.database_role, who.part
-          FROM (SELECT LEAST(COALESCE(l.revision, 0) + 1, $4) AS first_revision, l.remote_references AS carried
+          FROM (SELECT LEAST(COALESCE(l.revision, o.revision, 0) + 1, $4) AS first_revision, l.remote_references AS carried
                   FROM (VALUES (1)) AS one (one)
+                  LEFT JOIN LATERAL promote_internal.opened_revision($1, $2, $3) AS o ON true
                   LEFT JOIN LATERAL promote_internal.last_run($1, $2, $3) AS l ON true
                 OFFSET 0) AS since
          CROSS JOIN LATERAL (
@@ -174,6 +187,8 @@ CREATE FUNCTION promote_internal.requesters(
                        AND a.subject = pg_catalog.concat('remote_reference ', pg_catalog.concat_ws('/', $1, $2, $3, k.field))
                      ORDER BY a.seq DESC LIMIT 1) AS a
                WHERE f.bundle = $7 AND f.version = $8 AND f.remote_references ? k.field
+                 AND promote_internal.desired_references($1, $2, $3, f.remote_references) ->> k.field
+                     IS DISTINCT FROM since.carried ->> k.field
                  AND NOT EXISTS (SELECT FROM promote.remote_reference AS x
                                   WHERE x.project = $1 AND x.environment = $2 AND x.component = $3
                                     AND x.field = k.field)) AS who
@@ -248,3 +263,119 @@ CREATE FUNCTION promote_internal.outdated(project text, environment text, compon
 REVOKE ALL ON FUNCTION promote_internal.outdated(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.outdated(text, text, text, integer) IS
 'Why what waits must not be begun any more (NULL: nothing is known against it), and whether it may replace, without a plan, what something else has provisioned since';
+
+CREATE VIEW promote_internal.reviewed_instance WITH (security_invoker = true) AS
+    SELECT i.project,
+           i.environment,
+           i.component,
+           i.revision,
+           i.deployed_by,
+           i.changed_by,
+           e.require_plan,
+           e.decommission_protection AS protected,
+           r.allow_replace
+      FROM promote.instance AS i
+      JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
+      LEFT JOIN LATERAL (
+          SELECT r.allow_replace
+            FROM promote.revision AS r
+           WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+             AND r.revision = i.revision LIMIT 1) AS r ON true;
+COMMENT ON VIEW promote_internal.reviewed_instance IS 'What the order to deploy an instance is reviewed by, besides what it desires: its last changes, and the rules of its environment';
+
+CREATE FUNCTION promote_internal.carried_out(project text, environment text, component text)
+    RETURNS TABLE (plan integer)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.plan
+          FROM promote.instance AS i
+         CROSS JOIN LATERAL (
+              SELECT d.plan
+                FROM promote.deployment AS d
+               WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = i.changed_by LIMIT 1) AS d
+         CROSS JOIN promote.instance_status AS s
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3 AND i.changed_by = i.deployed_by
+           AND s.instance = i.name AND s.status = 'in_sync';
+    END;
+REVOKE ALL ON FUNCTION promote_internal.carried_out(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.carried_out(text, text, text) IS
+'The plan that the last change of an instance in sync has followed, NULL where it followed none; no row: what it desires is not carried out';
+
+CREATE FUNCTION promote_internal.known_gates(
+    project text, environment text, component text, revision integer, bundle text, version text, plan integer)
+    RETURNS TABLE (of_bundle boolean, blocked boolean, declares boolean, digested boolean, checks boolean, differs boolean,
+                   held boolean, proven boolean, recorded boolean, policies boolean, rules boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT (SELECT c.bundle = $5 FROM promote.component AS c WHERE c.project = $1 AND c.component = $3),
+               f.block_reason IS NOT NULL,
+               f.secrets <> '{}' OR f.remote_references <> '{}',
+               f.artifact_digest IS NOT NULL,
+               EXISTS (SELECT FROM promote.required_check AS c
+                        WHERE c.scope = ANY (promote_internal.rule_scopes($1, $2))),
+               EXISTS (SELECT FROM promote_internal.differing_instance AS x
+                        WHERE x.project = $1 AND x.environment = $2 AND x.component = $3),
+               EXISTS (SELECT FROM promote_internal.holding_request AS h
+                        WHERE h.project = $1 AND h.environment = $2 AND h.component = $3),
+               NOT e.require_proven_release
+               OR EXISTS (SELECT
+                            FROM promote.revision AS r
+                           CROSS JOIN LATERAL promote_internal.proving_runs($1, $2, $3, $5, $6, r.source_environment,
+                                                                            r.source_revision, e.source_policy = 'path')
+                           WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4
+                             AND r.source_environment <> r.environment)
+               OR EXISTS (SELECT
+                            FROM promote.revision AS r
+                           WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = $4
+                             AND (r.source_environment = r.environment) IS NOT FALSE
+                             AND NOT EXISTS (SELECT FROM promote_internal.brought_release($1, $2, $3, $4, $5, $6))),
+               (SELECT d.plan_facts IS NOT NULL FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $7),
+               EXISTS (SELECT FROM promote.policy AS p
+                        WHERE p.enabled AND (p.project = $1 OR p.project IS NULL)
+                          AND (p.environment = $2 OR p.environment IS NULL)),
+               EXISTS (SELECT FROM promote.approval_rule AS r
+                        WHERE r.scope = ANY (promote_internal.rule_scopes($1, $2)))
+          FROM promote.environment AS e
+          JOIN promote.bundle_release AS f ON f.bundle = $5 AND f.version = $6
+         WHERE e.project = $1 AND e.environment = $2;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.known_gates(text, text, text, integer, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.known_gates(text, text, text, integer, text, text, integer) IS
+'Of a PROVISION of a revision by a release and a plan (NULL: none), what says that gates have nothing to look at, so that many are judged by one statement: the release is of the component''s bundle, not blocked, declares no secrets and references, or has a digest; the environment requires no checks; the instance does not differ, no request holds it, its release is proven where its revision came from, or nobody has brought it, its plan has recorded changes, and there are no policies and approval rules of the environment. Where it says otherwise, the gate looks itself';
+
+CREATE FUNCTION promote_internal.known_plan(
+    project text, environment text, component text, revision integer, named integer)
+    RETURNS TABLE (plan integer, action text, status text, revision integer, version text, rendered_digest bytea,
+                   remote_references jsonb, plan_digest bytea, seen_change integer, plan_defects text,
+                   last_plan integer, newer_plan integer, change_before text)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT p.deployment, p.action, p.status, p.revision, p.version::text, p.rendered_digest, p.remote_references,
+               p.plan_digest, p.seen_change, NULLIF(pg_catalog.array_to_string(p.plan_defects, ', '), ''),
+               l.deployment,
+               (SELECT d.deployment FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN'
+                   AND d.revision = p.revision AND d.deployment > p.deployment AND d.status = 'COMPLETED'
+                   AND d.plan_digest <> p.plan_digest
+                 ORDER BY d.deployment DESC LIMIT 1),
+               (SELECT pg_catalog.concat('Deployment ', b.deployment, ', which is ', b.status,
+                                         ', will have changed the instance before.')
+                  FROM promote_internal.changes_before($1, $2, $3, p.deployment) AS b)
+          FROM (VALUES (1)) AS one (one)
+          LEFT JOIN LATERAL (
+              SELECT d.deployment
+                FROM promote.deployment AS d
+               WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.action = 'PLAN' AND d.revision = $4
+                 AND d.status = 'COMPLETED'
+               ORDER BY d.revision DESC, d.deployment DESC LIMIT 1) AS l ON true
+          LEFT JOIN LATERAL (
+              SELECT d.deployment, d.action, d.status, d.revision, d.version, d.rendered_digest, d.remote_references,
+                     d.plan_digest, d.seen_change, d.plan_defects
+                FROM promote.deployment AS d
+               WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
+                 AND d.deployment = COALESCE($5, l.deployment) LIMIT 1) AS p ON true;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.known_plan(text, text, text, integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.known_plan(text, text, text, integer, integer) IS
+'The plan that a PROVISION of a revision would follow, so that many are judged by one statement: the one that is named (NULL: none), or the last completed one, which is last_plan; newer_plan: a later one of its revision that came to another result; change_before: what promote_internal.changes_before says, in a sentence. NULL where there is none';

@@ -46,28 +46,32 @@ CREATE FUNCTION promote_internal.equal_plan(
     BEGIN ATOMIC
         SELECT d.status
           FROM promote.deployment AS d
-          JOIN promote.revision AS u
-            ON u.project = d.project AND u.environment = d.environment AND u.component = d.component
-               AND u.revision = d.revision
          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
            AND d.bundle = $5 AND d.version = $6
-           AND ($7 = 0 OR EXISTS (
+           AND d.revision > (SELECT o.revision FROM promote_internal.opened_revision($1, $2, $3) AS o)
+           AND ($7 IN (0, $4)
+                OR EXISTS (
                     SELECT FROM promote.deployment AS p
-                      JOIN promote.revision AS v
-                        ON v.project = p.project AND v.environment = p.environment AND v.component = p.component
-                           AND v.revision = p.revision
+                     CROSS JOIN LATERAL (
+                          SELECT v.version_constraint, v.release_channel
+                            FROM promote.revision AS v
+                           WHERE v.project = $1 AND v.environment = $2 AND v.component = $3 AND v.revision = p.revision LIMIT 1) AS v
+                     CROSS JOIN LATERAL (
+                          SELECT u.version_constraint, u.release_channel
+                            FROM promote.revision AS u
+                           WHERE u.project = $1 AND u.environment = $2 AND u.component = $3 AND u.revision = d.revision LIMIT 1) AS u
                      WHERE p.project = $1 AND p.environment = $2 AND p.component = $3 AND p.deployment = $7
                        AND p.remote_references IS NOT DISTINCT FROM d.remote_references
                        AND v.version_constraint = u.version_constraint AND v.release_channel = u.release_channel));
     END;
 REVOKE ALL ON FUNCTION promote_internal.equal_plan(text, text, text, integer, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.equal_plan(text, text, text, integer, text, text, integer) IS
-'The status of a deployment that is of the release, and has the version constraint, the channel and the remote references of the plan (0: none is followed); no row: it is of others, and what was said of it says nothing here, whatever its digest. What was planned without a document has the digest of its params alone';
+'The status of a deployment that is of the release, and has the version constraint, the channel and the remote references of the plan (0: none is followed); no row: it is of others, or of an earlier generation of the environment, and what was said of it says nothing here, whatever its digest. What was planned without a document has the digest of its params alone';
 
 -- Which rules were changed by which transaction: at its commit, a transaction that was judged by rules looks here for
--- changes that it did not see. Only transactions under way look at it, and none survives a crash: the table needs no
--- WAL, and no dump has it.
-CREATE UNLOGGED TABLE promote.rule_change (
+-- changes that it did not see. Only transactions under way look at it, and no dump has it. A prepared transaction survives
+-- a crash, and so must its rows.
+CREATE TABLE promote.rule_change (
     change      xid8 NOT NULL,
     number      integer NOT NULL,
     source      text COLLATE "C" NOT NULL,
@@ -110,6 +114,10 @@ CREATE TRIGGER note_rule AFTER DELETE ON promote.grants
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.stateful_type
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 ALTER TABLE promote.stateful_type ENABLE ALWAYS TRIGGER note_rule;
+-- what waits in the queue begins by what its component depends on
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.component_dependency
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
+ALTER TABLE promote.component_dependency ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.environment ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER note_rule;
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER note_rule;

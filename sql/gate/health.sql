@@ -25,7 +25,9 @@ CREATE TABLE promote.health_report (
     CONSTRAINT health_report_report_check CHECK (report > 0),
     CONSTRAINT health_report_since_check CHECK (since <= reported_at),
     CONSTRAINT health_report_expires_at_check CHECK (expires_at > reported_at)
-);
+)
+-- as promote.config
+WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 0);
 CREATE INDEX health_report_revision_idx
     ON promote.health_report (project, environment, component, check_name, revision, report);
 COMMENT ON INDEX promote.health_report_revision_idx IS 'Finds the last report about a revision';
@@ -160,8 +162,11 @@ CREATE VIEW promote.instance_health WITH (security_invoker = true) AS
            WHERE r.project = i.project AND r.environment = i.environment
              AND r.component = i.component AND r.check_name = n.check_name
            ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.report DESC
-           LIMIT 1) AS h;
-COMMENT ON VIEW promote.instance_health IS 'What was reported last of instances, check by check';
+           LIMIT 1) AS h
+      JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
+     -- of what was not configured yet the time tells the generation
+     WHERE COALESCE(h.revision > i.opened_revision, h.reported_at >= COALESCE(e.opened_at, e.created_at));
+COMMENT ON VIEW promote.instance_health IS 'What was reported last of instances in the generation of their environment, check by check';
 COMMENT ON COLUMN promote.instance_health.instance IS 'Instance';
 COMMENT ON COLUMN promote.instance_health.project IS 'Project';
 COMMENT ON COLUMN promote.instance_health.environment IS 'Environment';
@@ -194,7 +199,7 @@ CREATE FUNCTION promote_internal.next_report(
     RETURNS TABLE (report integer, revision integer, deployed_by integer, since timestamptz, now timestamptz)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        SELECT COALESCE(l.report, 0) + 1, i.revision, i.deployed_by,
+        SELECT COALESCE(l.report, 0) + 1, NULLIF(i.revision, i.opened_revision), i.deployed_by,
                CASE WHEN l.healthy = $5 AND (NOT $5 OR l.expires_at > t.now OR l.expires_at IS NULL) THEN l.since ELSE t.now END,
                t.now
           FROM promote.instance AS i
@@ -227,11 +232,18 @@ CREATE FUNCTION promote_internal.missing_checks(
                      CASE c."of" WHEN 'source' THEN $5 ELSE $2 END AS environment,
                      CASE c."of" WHEN 'source' THEN $6 ELSE $4 END AS revision) AS who
           LEFT JOIN LATERAL (
+              -- a report on an earlier generation of the environment says nothing of this one
               (SELECT r.healthy, r.message, r.since, r.reported_at, r.expires_at
-                 FROM promote.health_report AS r
-                WHERE r.project = $1 AND r.environment = who.environment AND r.component = $3
-                  AND r.check_name = c.check_name AND NOT c.per_revision
-                ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.report DESC LIMIT 1)
+                 FROM (SELECT r.healthy, r.message, r.since, r.reported_at, r.expires_at, r.revision
+                         FROM promote.health_report AS r
+                        WHERE r.project = $1 AND r.environment = who.environment AND r.component = $3
+                          AND r.check_name = c.check_name AND NOT c.per_revision
+                        ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.check_name DESC, r.report DESC
+                        LIMIT 1) AS r
+                WHERE COALESCE(r.revision > (SELECT o.revision
+                                               FROM promote_internal.opened_revision($1, who.environment, $3) AS o),
+                               r.reported_at >= (SELECT COALESCE(e.opened_at, e.created_at) FROM promote.environment AS e
+                                                  WHERE e.project = $1 AND e.environment = who.environment)))
               UNION ALL
               (SELECT r.healthy, r.message, r.since, r.reported_at, r.expires_at
                  FROM promote.health_report AS r

@@ -26,9 +26,48 @@ COMMENT ON VIEW promote_internal.undigested_release IS 'What closes the gate "ar
 COMMENT ON COLUMN promote_internal.undigested_release.bundle IS 'Bundle';
 COMMENT ON COLUMN promote_internal.undigested_release.version IS 'Release of it that has no artifact digest';
 
+CREATE FUNCTION promote_internal.case_params(
+    project text, environment text, component text, deployment integer, digest bytea)
+    RETURNS TABLE (params jsonb, parameters jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT k.params, NULL::jsonb
+          FROM promote.deployment AS d
+         CROSS JOIN LATERAL (
+              SELECT k.params FROM promote.config AS k
+               WHERE k.project = d.project AND k.digest = d.rendered_digest LIMIT 1) AS k
+         WHERE $4 <> 0 AND d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
+        UNION ALL
+        SELECT k.params, e.parameters
+          FROM promote.environment AS e
+         CROSS JOIN LATERAL (
+              SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $5 LIMIT 1) AS k
+         WHERE $4 = 0 AND e.project = $1 AND e.environment = $2;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.case_params(text, text, text, integer, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.case_params(text, text, text, integer, bytea) IS
+'What would be deployed: as a deployment has rendered it, or, where none is named (0), the configuration with a digest and what it is to be rendered with';
+
+CREATE FUNCTION promote_internal.running_shape(project text, environment text, component text)
+    RETURNS TABLE (bundle text, version text, params jsonb)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT c.bundle::text, c.version::text, c.params
+          FROM promote.instance AS i
+         CROSS JOIN LATERAL (
+              SELECT c.bundle, c.version, c.params FROM promote_internal.carried AS c
+               WHERE c.project = i.project AND c.environment = i.environment AND c.component = i.component
+                 AND c.deployment = i.deployed_by
+               LIMIT 1) AS c
+         WHERE i.project = $1 AND i.environment = $2 AND i.component = $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.running_shape(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.running_shape(text, text, text) IS
+'What opens the gate "structure", where it has the shape of what would be deployed elsewhere: what the instance of a component runs; no row where there is no such instance, or it runs nothing';
+
 CREATE FUNCTION promote_internal.proving_environments(
     project text, environment text, component text, source_environment text, source_revision integer, path_only boolean)
-    RETURNS TABLE (environment text)
+    RETURNS TABLE (environment text, revision integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
     BEGIN ATOMIC
         WITH RECURSIVE upstream (environment) AS (
@@ -36,12 +75,16 @@ CREATE FUNCTION promote_internal.proving_environments(
               FROM promote.promotion_path AS p
              WHERE $6 AND p.project = $1 AND p.destination_environment = $2
             UNION
+            SELECT f.environment FROM promote_internal.fork_parent($1, $2, $3) AS f WHERE $6
+            UNION
             SELECT p.environment
               FROM upstream AS u
              CROSS JOIN LATERAL (
                   SELECT p.source_environment::text AS environment
                     FROM promote.promotion_path AS p
                    WHERE p.project = $1 AND p.destination_environment = u.environment
+                   UNION ALL
+                  SELECT f.environment FROM promote_internal.fork_parent($1, u.environment, $3) AS f
                   OFFSET 0) AS p
         ), origin (environment, revision) AS (
             SELECT $4 COLLATE "C", $5 WHERE NOT $6
@@ -55,13 +98,13 @@ CREATE FUNCTION promote_internal.proving_environments(
                    LIMIT 1) AS r
              WHERE r.environment IS NOT NULL
         )
-        SELECT u.environment FROM upstream AS u
-        UNION
-        SELECT o.environment FROM origin AS o;
+        SELECT u.environment, NULL::integer FROM upstream AS u
+        UNION ALL
+        SELECT o.environment, o.revision FROM origin AS o;
     END;
 REVOKE ALL ON FUNCTION promote_internal.proving_environments(text, text, text, text, integer, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.proving_environments(text, text, text, text, integer, boolean) IS
-'Where a release has to have run before it is promoted to an instance from a revision of its source: where the environment takes promotions along paths only, any environment upstream of it; else the source, and whatever that revision itself came from';
+'Where a release has to have run before it is promoted to an instance from a revision of its source: where the environment takes promotions along paths only, any environment upstream of it; else the source, and whatever that revision itself came from, with the revision that was taken there';
 
 CREATE FUNCTION promote_internal.proving_runs(
     project text, environment text, component text, bundle text, version text,
@@ -71,33 +114,50 @@ CREATE FUNCTION promote_internal.proving_runs(
     BEGIN ATOMIC
         SELECT e.environment
           FROM promote_internal.proving_environments($1, $2, $3, $6, $7, $8) AS e
+         CROSS JOIN LATERAL promote_internal.opened_revision($1, e.environment, $3) AS o
          CROSS JOIN LATERAL (
               SELECT
                 FROM promote.deployment AS u
                WHERE u.project = $1 AND u.environment = e.environment AND u.component = $3
                  AND u.action <> 'PLAN' AND u.started_at IS NOT NULL AND u.action = 'PROVISION' AND u.status = 'COMPLETED'
                  AND u.bundle = $4 AND u.version = $5
+                 -- what another environment of the name ran proves nothing, unless it is what was taken from
+                 AND (u.revision > o.revision OR e.revision <= o.revision)
                LIMIT 1) AS run;
     END;
 REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) IS
-'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier';
+'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier in their generation';
 
 CREATE FUNCTION promote_internal.planned_reverts(
     project text, environment text, component text, revision integer, plan integer)
     RETURNS TABLE (place bigint, name text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        WITH plan AS MATERIALIZED (
-            SELECT d.reverts, d.diff
-              FROM promote.deployment AS d
-             WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
-               -- what started from something else that ran does not know what of this is undone
-               AND (d.deployment = $5 OR $5 IS NULL AND d.action = 'PLAN' AND d.revision = $4
-                    AND d.base_deployment IS NOT DISTINCT FROM (
-                            SELECT i.deployed_by FROM promote.instance AS i
-                             WHERE i.project = $1 AND i.environment = $2 AND i.component = $3))
-             ORDER BY d.deployment DESC LIMIT 1
+        WITH run AS (
+            SELECT i.deployed_by FROM promote.instance AS i WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
+        ), plan AS MATERIALIZED (
+            SELECT p.reverts, p.diff
+              FROM (SELECT d.deployment, d.reverts, d.diff
+                      FROM promote.deployment AS d
+                     WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $5
+                    -- what started from something else that ran does not know what of this is undone; the last of either
+                    -- index, as in promote_internal.last_plan
+                    UNION ALL
+                    (SELECT d.deployment, d.reverts, d.diff
+                       FROM promote.deployment AS d
+                      WHERE $5 IS NULL AND d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.revision = $4
+                        AND d.action = 'PLAN' AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')
+                        AND d.base_deployment IS NOT DISTINCT FROM (SELECT r.deployed_by FROM run AS r)
+                      ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.revision DESC, d.deployment DESC LIMIT 1)
+                    UNION ALL
+                    (SELECT d.deployment, d.reverts, d.diff
+                       FROM promote.deployment AS d
+                      WHERE $5 IS NULL AND d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.revision = $4
+                        AND d.action = 'PLAN' AND d.status IN ('FAILED', 'ABORTED', 'REJECTED')
+                        AND d.base_deployment IS NOT DISTINCT FROM (SELECT r.deployed_by FROM run AS r)
+                      ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.revision DESC, d.deployment DESC LIMIT 1)) AS p
+             ORDER BY p.deployment DESC LIMIT 1
         )
         SELECT e.place, (e.entry ->> 'path') || ' of revision ' || (e.entry -> 'reverts' ->> 'revision')
           FROM plan AS p
@@ -110,7 +170,7 @@ CREATE FUNCTION promote_internal.planned_reverts(
                  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision <= $4
                    -- what is staged on top does not take back what was promoted since what runs
                    AND r.revision > COALESCE((
-                           SELECT i.deployed_revision FROM promote.instance AS i
+                           SELECT COALESCE(i.deployed_revision, i.opened_revision) FROM promote.instance AS i
                             WHERE i.project = $1 AND i.environment = $2 AND i.component = $3), 0)
                    AND r.origin IN ('promotion', 'fork', 'merge') AND NOT EXISTS (SELECT FROM plan)
                  LIMIT 1) AS unknown;
@@ -124,7 +184,7 @@ CREATE FUNCTION promote_internal.brought_release(
     RETURNS TABLE (source_environment text, source_revision integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
-        SELECT s.source_environment::text, s.source_revision
+        SELECT s.source_environment, s.source_revision
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
               SELECT d.bundle, d.version
@@ -132,12 +192,7 @@ CREATE FUNCTION promote_internal.brought_release(
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
                  AND d.deployment = i.deployed_by
                LIMIT 1) AS run ON true
-         CROSS JOIN LATERAL (
-              SELECT s.revision, s.source_environment, s.source_revision, s.version_constraint, s.release_channel
-                FROM promote.revision AS s
-               WHERE s.project = i.project AND s.environment = i.environment AND s.component = i.component
-                 AND s.revision < $4 AND s.source_environment <> s.environment
-               ORDER BY s.revision DESC LIMIT 1) AS s
+         CROSS JOIN LATERAL promote_internal.last_from_elsewhere(i.project, i.environment, i.component, $4) AS s
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
            AND (run.bundle, run.version) IS DISTINCT FROM ($5, $6)
            AND NOT EXISTS (
@@ -164,11 +219,34 @@ CREATE FUNCTION promote_internal.missing_references(
            AND NOT k.slot @> '{"required": false}'
            AND NOT COALESCE($6 ? k.field, false)
            AND NOT EXISTS (SELECT FROM promote.remote_reference AS r
-                            WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.field = k.field);
+                            WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.field = k.field)
+           AND NOT EXISTS (SELECT FROM promote.environment AS e
+                            WHERE e.project = $1 AND e.environment = $2 AND e.reference_defaults ? k.field);
     END;
 REVOKE ALL ON FUNCTION promote_internal.missing_references(text, text, text, text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.missing_references(text, text, text, text, text, jsonb) IS
-'What closes the gate "references": slots that a release requires and the instance lacks, but for those that would come to it first';
+'What closes the gate "references": slots that a release requires and neither the instance fills nor its environment, but for what would come to it first';
+
+CREATE FUNCTION promote_internal.lost_siblings(
+    project text, environment text, component text, bundle text, version text, coming jsonb)
+    RETURNS TABLE (field text, sibling text)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT k.field, s.name
+          FROM promote.bundle_release AS f
+         CROSS JOIN LATERAL pg_catalog.jsonb_each_text(
+              COALESCE(promote_internal.desired_references($1, $2, $3, f.remote_references), '{}') || COALESCE($6, '{}'))
+              AS k (field, reference)
+         -- a query or a fragment may follow the name as a path does
+         CROSS JOIN LATERAL (
+              SELECT pg_catalog.split_part(pg_catalog.translate(k.reference, '?#', '//'), '/', 3) AS name OFFSET 0) AS s
+         WHERE f.bundle = $4 AND f.version = $5
+           AND pg_catalog.starts_with(k.reference, 'component://' || $1 || '-' || $2 || '-')
+           AND NOT EXISTS (SELECT FROM promote.instance AS i WHERE i.name = s.name);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.lost_siblings(text, text, text, text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.lost_siblings(text, text, text, text, text, jsonb) IS
+'What closes the gate "references", too: slots whose reference is to an instance of the same environment that is not there';
 
 CREATE VIEW promote_internal.holding_request WITH (security_invoker = true) AS
     SELECT t.project,

@@ -63,8 +63,8 @@ CREATE FUNCTION promote_internal.door_commands(role text, opens boolean) RETURNS
              WHERE d.deptype = 'e' AND e.extname = 'promote'
         ), withheld (relation, attribute) AS (
             VALUES ('config', 'params'), ('revision', 'overrides'), ('audit_log', 'rows'), ('environment', 'parameters'),
-                   ('project', 'digest_key'), ('promotion_request', 'overrides'), ('secret', 'ciphertext'),
-                   ('idempotency_key', 'request')
+                   ('environment_generation', 'parameters'), ('project', 'digest_key'), ('promotion_request', 'overrides'),
+                   ('secret', 'ciphertext'), ('idempotency_key', 'request')
         )
         SELECT pg_catalog.format('%s EXECUTE ON ROUTINE %s %s %I', w.verb,
                    pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', '), w.toward, $1)

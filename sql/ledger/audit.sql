@@ -21,7 +21,14 @@ CREATE TABLE promote.audit_log (
     hash          bytea NOT NULL,
     CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
     CONSTRAINT audit_log_check CHECK (promote_internal.check_audit(project, seq, event, previous_hash, hash))
-);
+)
+-- Rows are not changed, only pruned. They are frozen by a vacuum that comes while their pages are still at hand, and reads
+-- new pages alone: none has to read the whole table later, to save it from wraparound. It also keeps the index on the
+-- times up to date.
+WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 0);
+-- Rows come in the order of their times, so that a few bytes for each megabyte of them are enough.
+CREATE INDEX audit_log_at_idx ON promote.audit_log USING brin (at);
+COMMENT ON INDEX promote.audit_log_at_idx IS 'Finds what happened in a span of time';
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
 COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject; *: it belongs to none';
@@ -31,8 +38,8 @@ COMMENT ON COLUMN promote.audit_log.at IS 'When';
 COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.audit_log.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.started, environment.updated';
-COMMENT ON COLUMN promote.audit_log.data IS 'The facts; never a value of a configuration';
-COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, by table and key, null for what is gone, beside a salt; nobody but the owner sees them';
+COMMENT ON COLUMN promote.audit_log.data IS 'The facts, without the key of an instance that is the subject; never a value of a configuration';
+COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, in base64, by table and key without what the subject says of it, null for what is gone, beside a salt; nobody but the owner sees them';
 COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first row. In a checkpoint, the hash over its other columns';
 COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, of rows over its digest, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
 

@@ -1,18 +1,52 @@
 -- Retention: old rows of the audit log make way for checkpoints, behind which the chains still verify.
 
+-- From chain to chain by the index, however many rows each of them has.
+CREATE FUNCTION promote_internal.chains_of(project text) RETURNS TABLE (subject text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        WITH RECURSIVE chain (subject) AS (
+            (SELECT a.subject FROM promote.audit_log AS a WHERE a.project = $1 ORDER BY a.project, a.subject LIMIT 1)
+             UNION ALL
+            SELECT (SELECT a.subject FROM promote.audit_log AS a WHERE a.project = $1 AND a.subject > c.subject
+                     ORDER BY a.project, a.subject LIMIT 1)
+              FROM chain AS c WHERE c.subject IS NOT NULL)
+        SELECT c.subject FROM chain AS c WHERE c.subject IS NOT NULL;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.chains_of(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.chains_of(text) IS
+'The subjects of a project that have a chain';
+
 CREATE FUNCTION promote_internal.prunable_chains(before timestamptz, project text)
     RETURNS TABLE (project text, subject text, cut bigint)
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
-        SELECT c.project, c.subject, c.cut
-          FROM (SELECT a.project, a.subject,
-                       COALESCE(pg_catalog.min(a.seq) FILTER (WHERE a.at >= $1 AND a.event <> 'audit.checkpoint'),
-                                pg_catalog.max(a.seq)) - 1 AS cut,
-                       pg_catalog.min(a.seq) FILTER (WHERE a.event <> 'audit.checkpoint') AS oldest
-                  FROM promote.audit_log AS a
-                 WHERE $2 IS NULL OR a.project = $2
-                 GROUP BY a.project, a.subject) AS c
-         WHERE c.cut >= c.oldest;
+        SELECT o.project, c.subject, l.cut
+          FROM (SELECT $2 AS project WHERE $2 IS NOT NULL
+                UNION ALL
+                -- a project that is gone has left its chains
+               (WITH RECURSIVE next (project) AS (
+                    (SELECT a.project FROM promote.audit_log AS a ORDER BY a.project LIMIT 1)
+                     UNION ALL
+                    SELECT (SELECT a.project FROM promote.audit_log AS a WHERE a.project > n.project ORDER BY a.project LIMIT 1)
+                      FROM next AS n WHERE n.project IS NOT NULL)
+                SELECT n.project FROM next AS n WHERE n.project IS NOT NULL AND $2 IS NULL)
+                OFFSET 0) AS o
+         CROSS JOIN LATERAL promote_internal.chains_of(o.project) AS c
+         CROSS JOIN LATERAL (
+              SELECT a.seq AS oldest
+                FROM (SELECT a.seq, a.at FROM promote.audit_log AS a
+                       WHERE a.project = o.project AND a.subject = c.subject AND a.event <> 'audit.checkpoint'
+                       ORDER BY a.project, a.subject, a.seq LIMIT 1) AS a
+               WHERE a.at < $1) AS f
+         CROSS JOIN LATERAL (
+              SELECT COALESCE((SELECT a.seq FROM promote.audit_log AS a
+                                WHERE a.project = o.project AND a.subject = c.subject AND a.seq > f.oldest
+                                  AND a.at >= $1 AND a.event <> 'audit.checkpoint'
+                                ORDER BY a.project, a.subject, a.seq LIMIT 1),
+                              (SELECT a.seq FROM promote.audit_log AS a
+                                WHERE a.project = o.project AND a.subject = c.subject
+                                ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1)) - 1 AS cut) AS l
+         WHERE l.cut >= f.oldest;
     END;
 REVOKE ALL ON FUNCTION promote_internal.prunable_chains(timestamptz, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.prunable_chains(timestamptz, text) IS

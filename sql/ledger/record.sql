@@ -32,6 +32,9 @@ CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, colu
         VALUES
         ('config', 'created_at', 'When a document was stored first says nothing of who desired it, or when: its revisions do'),
         ('deployment', 'due_at', 'Heartbeats and the queue move it all the time; what may be claimed is judged when it is claimed'),
+        ('notice', 'change', 'What listeners are told is gone when they were told it; what happened say the chains'),
+        ('notice', 'number', 'As change'),
+        ('notice', 'payloads', 'As change'),
         ('observation', 'source', 'Every report moves it, also one that says what the report before did, which has no event'),
         ('observation', 'reported_at', 'As source'),
         ('observation', 'document_at', 'As source'),
@@ -62,11 +65,14 @@ BEGIN
         -- a forged key is found by the configurations: none of them is what its digest says any more
         'project -request -pruned -digest_key',
         'environment',
+        'environment_generation',
         'bundle',
         'bundle_release',
         'component',
-        'instance -status -revision -deployment -version_constraint -release_channel -deployed_revision -deployed_by -changed_by -removed_secrets',
+        'instance -status -revision -deployment -version_constraint -release_channel -deployed_revision -deployed_by -changed_by -removed_secrets -opened_revision',
         'promotion_path',
+        'environment_tag',
+        'component_dependency',
         'approval_rule',
         'override_rule',
         'freeze_window',
@@ -89,12 +95,12 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER record_change', word[1]);
     END LOOP;
     -- rows that verbs write, with the kind of the chain that tells of them, and when the trigger marks them: the
-    -- recorders of revisions, steps, plans and logs mark these themselves, and for tables that are never updated the
-    -- trigger only says the columns
+    -- recorders of revisions, steps, plans and logs mark these themselves, as what inserts deployments does, and for
+    -- rows that are never updated, or never deleted, the trigger only says the columns
     FOREACH line IN ARRAY ARRAY[
-        'instance instance UPDATE status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by removed_secrets',
+        'instance instance UPDATE status revision deployment version_constraint release_channel deployed_revision deployed_by changed_by removed_secrets opened_revision',
         'revision instance UPDATE',
-        'deployment instance INSERT',
+        'deployment instance DELETE',
         'deployment_log instance UPDATE',
         'planned_change instance UPDATE',
         'approval instance INSERT',
@@ -126,8 +132,10 @@ BEGIN
     -- what verbs keep, by columns or as a whole
     FOREACH line IN ARRAY ARRAY[
         'project request pruned',
+        'environment forked_from generation opened_at archived_at',
         'observation',
         'drift_item',
+        'notice',
         'rule_change'
     ] LOOP
         word := pg_catalog.string_to_array(line, ' ');
@@ -156,6 +164,45 @@ BEGIN
         EXECUTE pg_catalog.format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.%I
                             FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite()', line);
         EXECUTE pg_catalog.format('ALTER TABLE promote.%I ENABLE ALWAYS TRIGGER refuse_truncate', line);
+    END LOOP;
+END
+$$;
+
+-- Tables whose rows many sessions write at once, and refer to the same releases, projects, sources and documents by:
+-- their foreign keys are checked by a trigger of promote's, which locks no row, in place of PostgreSQL's check of new
+-- rows. All else of the keys stays PostgreSQL's.
+DO $$
+DECLARE
+    key record;
+BEGIN
+    FOR key IN
+        SELECT k.conrelid::pg_catalog.regclass AS referring, k.confrelid::pg_catalog.regclass AS referred, t.tgname,
+               pg_catalog.string_agg(a.attname, ', ' ORDER BY n.place) AS columns,
+               pg_catalog.string_agg(pg_catalog.quote_literal(a.attname), ', ' ORDER BY n.place) AS arguments,
+               pg_catalog.row_number() OVER (PARTITION BY k.conrelid) = 1 AS first_of_referring,
+               pg_catalog.row_number() OVER (PARTITION BY k.confrelid) = 1 AS first_of_referred
+          FROM pg_catalog.pg_constraint AS k
+          JOIN pg_catalog.pg_trigger AS t
+            ON t.tgconstraint = k.oid AND t.tgfoid = 'pg_catalog."RI_FKey_check_ins"()'::pg_catalog.regprocedure
+         CROSS JOIN LATERAL pg_catalog.unnest(k.confkey) WITH ORDINALITY AS n (attribute, place)
+          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = n.attribute
+         WHERE k.conrelid = ANY ('{promote.config, promote.revision, promote.deployment, promote.observation}'::pg_catalog.regclass[])
+         GROUP BY k.oid, t.tgname
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', key.referring, key.tgname);
+        IF key.first_of_referring THEN
+            EXECUTE pg_catalog.format('CREATE TRIGGER check_references AFTER INSERT ON %s
+                                FOR EACH ROW EXECUTE FUNCTION promote_internal.check_references()', key.referring);
+        END IF;
+        -- where rows are neither deleted nor changed, nothing has to be held
+        IF key.first_of_referred AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS t
+             WHERE t.tgrelid = key.referred AND t.tgname = 'refuse_rewrite' AND t.tgenabled = 'A'
+               AND t.tgtype OPERATOR(pg_catalog.&) 24 = 24) THEN
+            EXECUTE pg_catalog.format('CREATE TRIGGER hold_key BEFORE DELETE OR UPDATE OF %s ON %s
+                                FOR EACH ROW EXECUTE FUNCTION promote_internal.hold_key(%s)',
+                                      key.columns, key.referred, key.arguments);
+        END IF;
     END LOOP;
 END
 $$;

@@ -177,29 +177,42 @@ CREATE VIEW promote.drift_status WITH (security_invoker = true) AS
            x.reason,
            NULL
       FROM promote.instance AS i
-     -- what the last plan found; since is the time of the first plan of the unbroken series of plans that found it
+     -- what the last plan found
      CROSS JOIN LATERAL (
-          SELECT s.*
-            FROM (SELECT f.*,
-                         pg_catalog.min(f.started_at) FILTER (WHERE f.nth = f.back)
-                             OVER (PARTITION BY f.address) AS since
-                    FROM (SELECT p.deployment, p.started_at, p.back, u.address, u.diff,
-                                 pg_catalog.dense_rank()
-                                     OVER (PARTITION BY u.address ORDER BY p.back) AS nth
-                            FROM (SELECT d.*,
-                                         pg_catalog.row_number() OVER (ORDER BY d.started_at DESC) AS back
-                                    FROM promote.deployment AS d
-                                   WHERE d.project = i.project AND d.environment = i.environment
-                                     AND d.component = i.component
-                                     AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL
-                                     AND d.seen_change = i.changed_by) AS p
-                            JOIN promote.planned_change AS u
-                                 ON u.project = p.project AND u.environment = p.environment
-                                    AND u.component = p.component AND u.deployment = p.deployment
-                                    AND u.fencing = p.fencing AND u.origin = 'drift'
-                                    -- no-op: the configuration has only given the resource another address
-                                    AND u.action <> 'no-op') AS f) AS s
-           WHERE s.back = 1) AS c
+          SELECT d.deployment, d.fencing, d.started_at
+            FROM promote.deployment AS d
+           WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+             AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
+           ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC LIMIT 1) AS p
+     CROSS JOIN LATERAL (
+          SELECT u.address, u.diff
+            FROM promote.planned_change AS u
+           WHERE u.project = i.project AND u.environment = i.environment AND u.component = i.component
+             AND u.deployment = p.deployment AND u.fencing = p.fencing AND u.origin = 'drift'
+             -- no-op: the configuration has only given the resource another address
+             AND u.action <> 'no-op'
+          OFFSET 0) AS u
+     -- since is the time of the first plan of the unbroken series of plans that found it: of the one behind the last
+     -- plan that did not
+     CROSS JOIN LATERAL (
+          SELECT u.address, u.diff, p.deployment, p.started_at, f.started_at AS since
+            FROM promote.deployment AS f
+           WHERE f.project = i.project AND f.environment = i.environment AND f.component = i.component
+             AND f.action = 'PLAN' AND f.plan_facts IS NOT NULL AND f.seen_change = i.changed_by
+             AND f.started_at > COALESCE((
+                     SELECT d.started_at
+                       FROM promote.deployment AS d
+                      WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                        AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL AND d.seen_change = i.changed_by
+                        AND NOT EXISTS (
+                                SELECT FROM promote.planned_change AS o
+                                 WHERE o.project = i.project AND o.environment = i.environment
+                                   AND o.component = i.component AND o.deployment = d.deployment
+                                   AND o.fencing = d.fencing AND o.address = u.address
+                                   AND o.origin = 'drift' AND o.action <> 'no-op')
+                      ORDER BY d.project DESC, d.environment DESC, d.component DESC, d.seen_change DESC, d.started_at DESC
+                      LIMIT 1), '-infinity')
+           ORDER BY f.project, f.environment, f.component, f.seen_change, f.started_at LIMIT 1) AS c
       LEFT JOIN promote.drift_item AS x
            ON x.project = i.project AND x.environment = i.environment
               AND x.component = i.component AND x.closed_at IS NULL AND x.kind = 'resource'

@@ -44,7 +44,10 @@ CREATE TABLE promote.config (
     CONSTRAINT config_project_fkey FOREIGN KEY (project)
         REFERENCES promote.project (project),
     CONSTRAINT config_params_check CHECK (promote.check_params(params))
-);
+)
+-- Rows are never changed. They are frozen by a vacuum that comes while their pages are still at hand, and reads new pages
+-- alone: none has to read the whole table later, to save it from wraparound.
+WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 0);
 SELECT pg_catalog.pg_extension_config_dump('promote.config', '');
 COMMENT ON TABLE promote.config IS 'Configurations, each stored once per project under the keyed digest of its canonical form';
 COMMENT ON COLUMN promote.config.project IS 'Project it belongs to';
@@ -62,6 +65,13 @@ COMMENT ON FUNCTION promote_internal.digest_config() IS
 CREATE TRIGGER digest_config BEFORE INSERT ON promote.config
     FOR EACH ROW EXECUTE FUNCTION promote_internal.digest_config();
 ALTER TABLE promote.config ENABLE ALWAYS TRIGGER digest_config;
+
+CREATE FUNCTION promote_internal.config_params(of_project text, of_digest bytea) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_config_params';
+REVOKE ALL ON FUNCTION promote_internal.config_params(text, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.config_params(text, bytea) IS
+'The configuration with a digest; NULL: there is none. A statement that may look up many, and mostly does not, gets nothing ready for this';
 
 CREATE TABLE promote.revision (
     project            promote.project_name NOT NULL,
@@ -105,7 +115,22 @@ CREATE TABLE promote.revision (
         CHECK (promote_internal.check_overrides(overrides)),
     CONSTRAINT revision_kept_marks_check
         CHECK (pg_catalog.jsonb_typeof(kept_marks) = 'array')
-);
+)
+-- as promote.config
+WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 0);
+CREATE INDEX revision_created_idx ON promote.revision (created_at);
+COMMENT ON INDEX promote.revision_created_idx IS 'Finds what was desired of anything at a time, the newest first';
+-- Of promotions alone, so that nobody takes it who looks up a revision by its key: while tables are small, PostgreSQL
+-- takes any index that has the project for as good as that of the whole key, and keeps the plan.
+CREATE INDEX revision_promoted_idx ON promote.revision (project, created_at) WHERE origin = 'promotion';
+COMMENT ON INDEX promote.revision_promoted_idx IS 'Finds the promotions of a project in a span of time, the newest first, however busy other projects are';
+-- what comes from a source is in one of them
+CREATE INDEX revision_whole_idx ON promote.revision (project, environment, component, source_environment, revision)
+    WHERE source_environment IS NOT NULL AND "only" IS NULL;
+COMMENT ON INDEX promote.revision_whole_idx IS 'Finds the last promotion of everything between two instances';
+CREATE INDEX revision_part_idx ON promote.revision (project, environment, component, source_environment, revision)
+    WHERE "only" IS NOT NULL;
+COMMENT ON INDEX promote.revision_part_idx IS 'Finds what else was promoted between them since';
 SELECT pg_catalog.pg_extension_config_dump('promote.revision', '');
 COMMENT ON TABLE promote.revision IS 'Desired states of an instance, numbered from 1; the last one is what is desired now';
 COMMENT ON COLUMN promote.revision.project IS 'The instance''s project';
@@ -175,3 +200,49 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;
 END
 $$;
+
+CREATE FUNCTION promote_internal.revision_at(
+    of_project text, of_environment text, of_component text, at timestamptz) RETURNS TABLE (revision integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        -- mostly the newest is asked for; between the others the number is found by halves. Opening another generation
+        -- takes a number that no revision has: the one before stands for it
+        WITH RECURSIVE search (low, high) AS (
+            SELECT CASE WHEN r.created_at <= $4 THEN r.revision ELSE 0 END,
+                   CASE WHEN r.created_at <= $4 THEN r.revision ELSE r.revision - 1 END
+              FROM promote.instance AS i
+             CROSS JOIN LATERAL (
+                  SELECT r.revision, r.created_at FROM promote.revision AS r
+                   WHERE r.project = i.project AND r.environment = i.environment AND r.component = i.component
+                     AND r.revision <= i.revision
+                   ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC
+                   LIMIT 1) AS r
+             WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
+             UNION ALL
+            SELECT CASE WHEN m.is_past THEN m.middle ELSE s.low END, CASE WHEN m.is_past THEN s.high ELSE m.middle - 1 END
+              FROM search AS s
+             CROSS JOIN LATERAL (
+                  SELECT (s.low + s.high + 1) / 2 AS middle,
+                         COALESCE((SELECT r.created_at <= $4 FROM promote.revision AS r
+                                    WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                                      AND r.revision <= (s.low + s.high + 1) / 2
+                                    ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC
+                                    LIMIT 1), true) AS is_past) AS m
+             WHERE s.low < s.high)
+        SELECT r.revision
+          FROM search AS s
+         CROSS JOIN LATERAL (
+              SELECT r.revision, r.created_at FROM promote.revision AS r
+               WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision <= s.low
+               ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC
+               LIMIT 1) AS r
+         WHERE s.low = s.high AND s.low > 0
+           -- in a generation that was opened since, nothing was desired yet
+           AND NOT EXISTS (SELECT FROM promote.environment AS e
+                            WHERE e.project = $1 AND e.environment = $2 AND e.opened_at > r.created_at AND e.opened_at <= $4)
+           AND NOT EXISTS (SELECT FROM promote.environment_generation AS g
+                            WHERE g.project = $1 AND g.environment = $2 AND g.opened_at > r.created_at AND g.opened_at <= $4);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.revision_at(text, text, text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.revision_at(text, text, text, timestamptz) IS
+'The number of the revision that was an instance''s last one at a moment, in the generation of its environment that was opened last by then; no row where there was none. Numbers are taken to be in the order of their times, as they are unless the server''s clock was set back';

@@ -69,3 +69,19 @@ CREATE FUNCTION promote.promote_instance(
 REVOKE ALL ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.promote_instance(text, text, jsonb, boolean, boolean, boolean, text, integer, text, boolean, boolean, boolean, text[], integer, text, integer, text, boolean, text, text) IS
 'Stages the source''s desired configuration, version constraint and channel at another instance of the same component, with the overrides on top, and queues a PLAN deployment if that differs from what runs. diff says how, also where no plan is wanted; pin takes the exact version that the source runs instead of its constraint, reprovision brings back what was decommissioned, "only" takes what it names and leaves the rest the destination''s, source_revision and source_state take another revision than the desired one, preset names params of the release for what the destination has not and the source may not give, and fill_defaults fills in the schema''s defaults for what is still missing. A destination without a configuration has nothing of its own';
+
+CREATE FUNCTION promote.promote_many(
+    source text[], destination text[], overrides jsonb[] DEFAULT NULL,
+    copy_secrets boolean DEFAULT false, copy_remote_references boolean DEFAULT false,
+    plan boolean DEFAULT true, message text DEFAULT NULL, expected_revision integer[] DEFAULT NULL,
+    allow_replace boolean DEFAULT false, pin boolean DEFAULT false, reprovision boolean DEFAULT false,
+    "only" text[] DEFAULT NULL, source_state text DEFAULT 'desired', preset text DEFAULT NULL,
+    fill_defaults boolean DEFAULT false, mode text DEFAULT NULL, on_conflict text DEFAULT NULL,
+    partial boolean DEFAULT false)
+    RETURNS TABLE (instance text, changed boolean, revision integer, deployment integer, diff jsonb,
+                   code text, problem text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000
+    AS 'MODULE_PATHNAME', 'promote_promote_many';
+REVOKE ALL ON FUNCTION promote.promote_many(text[], text[], jsonb[], boolean, boolean, boolean, text, integer[], boolean, boolean, boolean, text[], text, text, boolean, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.promote_many(text[], text[], jsonb[], boolean, boolean, boolean, text, integer[], boolean, boolean, boolean, text[], text, text, boolean, text, text, boolean) IS
+'Promotes as promote_instance does, many instances by one call: element by element of the arrays, each with its own overrides and expected revision (NULL: none), all with the same options. Returns a row for each, in the order given. If one is refused, nothing is written and one error names all that are; with partial those are left out, and have the SQLSTATE as code and the reason as problem';

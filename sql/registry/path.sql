@@ -24,12 +24,6 @@ COMMENT ON COLUMN promote.promotion_path.destination_environment IS 'Environment
 COMMENT ON COLUMN promote.promotion_path.description IS 'For people';
 COMMENT ON COLUMN promote.promotion_path.created_at IS 'When the row was inserted';
 
-CREATE FUNCTION promote_internal.lock_project() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_lock_project';
-REVOKE ALL ON FUNCTION promote_internal.lock_project() FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.lock_project() IS
-'Lets those who write paths of one project follow each other, and nobody else';
-
 CREATE FUNCTION promote_internal.check_paths() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_check_paths';
 REVOKE ALL ON FUNCTION promote_internal.check_paths() FROM PUBLIC;
@@ -52,6 +46,29 @@ CREATE TRIGGER check_updated AFTER UPDATE ON promote.promotion_path
     REFERENCING NEW TABLE AS new_path
     FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.check_paths();
 ALTER TABLE promote.promotion_path ENABLE ALWAYS TRIGGER check_updated;
+
+CREATE FUNCTION promote_internal.fork_parent(project text, environment text, component text)
+    RETURNS TABLE (environment text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT e.forked_from::text
+          FROM promote.environment AS e
+          JOIN promote.instance AS i ON i.project = e.project AND i.environment = e.environment AND i.component = $3
+          JOIN promote.environment AS s ON s.project = e.project AND s.environment = e.forked_from
+         WHERE e.project = $1 AND e.environment = $2
+           -- what has taken the source's name since is another one
+           AND (s.generation = 1 OR s.opened_at <= COALESCE(e.opened_at, e.created_at))
+           AND i.deployed_by IS NULL AND i.status <> 'DECOMMISSIONED'
+           -- nor was it taken away since, and has failed to come back
+           AND NOT EXISTS (SELECT FROM promote.deployment AS d
+                            WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
+                              AND d.action <> 'PLAN' AND d.started_at IS NOT NULL AND d.action = 'PROVISION'
+                              AND d.status = 'COMPLETED' AND d.revision > i.opened_revision)
+         LIMIT 1;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.fork_parent(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.fork_parent(text, text, text) IS
+'The environment that an instance''s environment was forked from, until the instance has been deployed once: what it is deployed with first comes from there as if along a path';
 
 CREATE FUNCTION promote.next_environments(environment text)
     RETURNS TABLE (environment text, description text)

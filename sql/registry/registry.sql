@@ -38,11 +38,29 @@ ALTER TABLE promote.project ENABLE ALWAYS TRIGGER make_digest_key;
 
 -- Only the owner may call this: whoever may can try values until the digest is right.
 CREATE FUNCTION promote.config_digest(project text, params jsonb) RETURNS bytea
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_config_digest';
 REVOKE ALL ON FUNCTION promote.config_digest(text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION promote.config_digest(text, jsonb) IS
 'HMAC-SHA256 of the promote.jsonb_digest of a document under the key of a project, which never changes. For the owner of the tables: whoever may call it can confirm guesses. PM002 where there is no such project';
+
+CREATE FUNCTION promote_internal.check_reference_defaults(defaults jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_reference_defaults';
+COMMENT ON FUNCTION promote_internal.check_reference_defaults(jsonb) IS
+'True for an object of slots, each with what can be a remote reference; otherwise an error that says what is wrong';
+
+-- what is rendered is what was written only where there is no placeholder, by which the status tells them apart
+CREATE FUNCTION promote_internal.check_parameters(parameters jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT promote_internal.check_object($1, 'parameters')
+           AND promote_internal.check_value(pg_catalog.strpos($1::text, '{{') = 0,
+               'parameters', 'A name or a value has {{ in it. What a parameter holds is never rendered again.',
+               'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a backslash.');
+    END;
+COMMENT ON FUNCTION promote_internal.check_parameters(jsonb) IS
+'True for what can be the parameters of an environment: an object without placeholders; otherwise an error that says what is wrong';
 
 CREATE TABLE promote.environment (
     project     promote.project_name NOT NULL,
@@ -50,6 +68,7 @@ CREATE TABLE promote.environment (
     description text,
     parameters  jsonb NOT NULL DEFAULT '{}',
     attributes  jsonb NOT NULL DEFAULT '{}',
+    reference_defaults    jsonb NOT NULL DEFAULT '{}',
     require_plan          boolean NOT NULL DEFAULT true,
     decommission_protection boolean NOT NULL DEFAULT false,
     max_lost_leases       integer NOT NULL DEFAULT 3,
@@ -61,22 +80,31 @@ CREATE TABLE promote.environment (
     require_proven_release boolean NOT NULL DEFAULT true,
     require_no_reverts     boolean NOT NULL DEFAULT false,
     require_artifact_digest boolean NOT NULL DEFAULT false,
+    require_structure      promote.environment_name,
     version_policy         text COLLATE "C" NOT NULL DEFAULT 'constraint',
     promotion_mode         text COLLATE "C" NOT NULL DEFAULT 'replace',
     separation_of_duty     boolean NOT NULL DEFAULT false,
+    forked_from promote.environment_name,
+    generation  integer NOT NULL DEFAULT 1,
+    opened_at   timestamptz,
+    archived_at timestamptz,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT environment_pkey PRIMARY KEY (project, environment),
     CONSTRAINT environment_project_fkey FOREIGN KEY (project)
         REFERENCES promote.project (project),
+    CONSTRAINT environment_generation_check
+        CHECK (generation > 0 AND (generation = 1 OR opened_at IS NOT NULL)),
+    -- no foreign key: a table that refers to itself is one of which a dump of data warns
+    CONSTRAINT environment_require_structure_check
+        CHECK (promote_internal.check_value(require_structure <> environment,
+            'required structure', 'It is the environment itself.',
+            'Name the environment that this one has to be shaped like; NULL asks for nothing.')),
     CONSTRAINT environment_parameters_check
-        CHECK (promote_internal.check_object(parameters, 'parameters')),
-    -- so that what is rendered is what was written only where there is no placeholder, by which the status tells them apart
-    CONSTRAINT environment_parameters_braces_check
-        CHECK (promote_internal.check_value(pg_catalog.strpos(parameters::text, '{{') = 0,
-            'parameters', 'A name or a value has {{ in it. What a parameter holds is never rendered again.',
-            'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a backslash.')),
+        CHECK (promote_internal.check_parameters(parameters)),
     CONSTRAINT environment_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
+    CONSTRAINT environment_reference_defaults_check
+        CHECK (promote_internal.check_reference_defaults(reference_defaults)),
     CONSTRAINT environment_max_lost_leases_check
         CHECK (promote_internal.check_value(max_lost_leases > 0,
             'number of lost leases', 'It has to be 1 or more.',
@@ -105,6 +133,7 @@ COMMENT ON COLUMN promote.environment.environment IS 'Name of the environment, t
 COMMENT ON COLUMN promote.environment.description IS 'For people';
 COMMENT ON COLUMN promote.environment.parameters IS 'Values of the {{name}} placeholders in the params of its instances, by name';
 COMMENT ON COLUMN promote.environment.attributes IS 'An object of the user''s own, for selecting by containment';
+COMMENT ON COLUMN promote.environment.reference_defaults IS 'What fills slots for remote references of its instances that have none of their own, by the slots'' names';
 COMMENT ON COLUMN promote.environment.require_plan IS 'Whether a PROVISION has to follow a PLAN that a worker has completed';
 COMMENT ON COLUMN promote.environment.decommission_protection IS 'Whether the environment''s instances are protected from being decommissioned';
 COMMENT ON COLUMN promote.environment.max_lost_leases IS 'A deployment of which that many workers have lost the lease has failed';
@@ -116,10 +145,50 @@ COMMENT ON COLUMN promote.environment.require_expected IS 'Whether changes that 
 COMMENT ON COLUMN promote.environment.require_proven_release IS 'Whether a release that was promoted has to have run at its source, or upstream of it, deployed and not failed';
 COMMENT ON COLUMN promote.environment.require_no_reverts IS 'Whether somebody has to answer for promotions that undo what an instance here had set itself since the one before';
 COMMENT ON COLUMN promote.environment.require_artifact_digest IS 'Whether a release without an artifact_digest blocks deployments';
+COMMENT ON COLUMN promote.environment.require_structure IS 'Environment that this one has to be shaped like, however much larger it is: what is deployed has to have the shape of what that runs; NULL: none';
 COMMENT ON COLUMN promote.environment.version_policy IS 'What a promotion takes over of its source''s version, unless the component says otherwise: constraint: the version constraint; pinned: the exact version that the source runs';
 COMMENT ON COLUMN promote.environment.promotion_mode IS 'What a promotion to it does with what the destination has changed itself, unless the call says otherwise: replace: it goes; merge: it stays, and what both have changed is a conflict';
 COMMENT ON COLUMN promote.environment.separation_of_duty IS 'Whether the approvals of those who asked for a deployment never count';
+COMMENT ON COLUMN promote.environment.forked_from IS 'Environment that this generation was forked from; NULL: none. Kept by promote.fork_environment';
+COMMENT ON COLUMN promote.environment.generation IS 'How many times the name was taken, this time included. Kept by promote.fork_environment';
+COMMENT ON COLUMN promote.environment.opened_at IS 'When this generation was opened; NULL: with the row. Kept by promote.fork_environment';
+COMMENT ON COLUMN promote.environment.archived_at IS 'When it was archived; NULL: it is in use. Kept by promote.archive_environment';
 COMMENT ON COLUMN promote.environment.created_at IS 'When the row was inserted';
+
+CREATE TABLE promote.environment_generation (
+    project     promote.project_name NOT NULL,
+    environment promote.environment_name NOT NULL,
+    generation  integer NOT NULL,
+    opened_at   timestamptz NOT NULL,
+    archived_at timestamptz NOT NULL,
+    forked_from promote.environment_name,
+    parameters  jsonb NOT NULL,
+    attributes  jsonb NOT NULL,
+    instances   jsonb NOT NULL,
+    message     text,
+    actor       text NOT NULL DEFAULT promote.current_actor(),
+    database_role text NOT NULL DEFAULT promote.current_database_role(),
+    CONSTRAINT environment_generation_pkey PRIMARY KEY (project, environment, generation),
+    CONSTRAINT environment_generation_environment_fkey FOREIGN KEY (project, environment)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT environment_generation_forked_from_fkey FOREIGN KEY (project, forked_from)
+        REFERENCES promote.environment (project, environment),
+    CONSTRAINT environment_generation_number_check CHECK (generation > 0)
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.environment_generation', '');
+COMMENT ON TABLE promote.environment_generation IS 'What environments were that are over: a row for each time that one was archived';
+COMMENT ON COLUMN promote.environment_generation.project IS 'Project';
+COMMENT ON COLUMN promote.environment_generation.environment IS 'Name, which another generation may have by now';
+COMMENT ON COLUMN promote.environment_generation.generation IS 'Which of those that had the name, counted from 1';
+COMMENT ON COLUMN promote.environment_generation.opened_at IS 'When it was opened';
+COMMENT ON COLUMN promote.environment_generation.archived_at IS 'When it was archived';
+COMMENT ON COLUMN promote.environment_generation.forked_from IS 'Environment that it was forked from; NULL: none';
+COMMENT ON COLUMN promote.environment_generation.parameters IS 'Its parameters in the end';
+COMMENT ON COLUMN promote.environment_generation.attributes IS 'Its attributes in the end';
+COMMENT ON COLUMN promote.environment_generation.instances IS 'Of each component the first and the last revision that it had: [3, 7]; null: it desired nothing';
+COMMENT ON COLUMN promote.environment_generation.message IS 'Why it was archived, in the actor''s words';
+COMMENT ON COLUMN promote.environment_generation.actor IS 'Who has archived it, by the setting promote.actor; else the database role';
+COMMENT ON COLUMN promote.environment_generation.database_role IS 'Role that the session acted as';
 
 CREATE TABLE promote.bundle (
     bundle      promote.bundle_name NOT NULL,
@@ -270,6 +339,14 @@ COMMENT ON COLUMN promote.component.attributes IS 'An object of the user''s own,
 COMMENT ON COLUMN promote.component.version_policy IS 'As in promote.environment, for promotions of this component everywhere; NULL: what the destination''s environment says';
 COMMENT ON COLUMN promote.component.created_at IS 'When the row was inserted';
 
+CREATE FUNCTION promote_internal.check_instance(
+    status text, revision integer, opened_revision integer, deployment integer, version_constraint text,
+    release_channel text, deployed_revision integer, deployed_by integer, changed_by integer) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_instance';
+COMMENT ON FUNCTION promote_internal.check_instance(text, integer, integer, integer, text, text, integer, integer, integer) IS
+'Whether an instance''s row makes sense: its status exists; it has a constraint and a channel if and only if it has a revision of its environment''s generation; what runs and what may have changed it are among its deployments, and what runs is of one of those revisions';
+
 CREATE TABLE promote.instance (
     project            promote.project_name NOT NULL,
     environment        promote.environment_name NOT NULL,
@@ -286,6 +363,7 @@ CREATE TABLE promote.instance (
     deployed_by        integer,
     changed_by         integer NOT NULL DEFAULT 0,
     removed_secrets    jsonb,
+    opened_revision    integer NOT NULL DEFAULT 0,
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT instance_pkey PRIMARY KEY (project, environment, component),
     CONSTRAINT instance_environment_fkey FOREIGN KEY (project, environment)
@@ -294,22 +372,10 @@ CREATE TABLE promote.instance (
         REFERENCES promote.component (project, component),
     CONSTRAINT instance_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
-    CONSTRAINT instance_status_check
-        CHECK (status IN ('INITIALIZED', 'PROVISIONED', 'FAILED', 'DECOMMISSIONED')),
-    CONSTRAINT instance_revision_check CHECK (revision >= 0),
-    CONSTRAINT instance_deployment_check CHECK (deployment >= 0),
-    CONSTRAINT instance_version_constraint_check
-        CHECK ((version_constraint IS NULL) = (revision = 0)),
-    CONSTRAINT instance_release_channel_check
-        CHECK ((release_channel IS NULL) = (revision = 0)),
-    CONSTRAINT instance_deployed_revision_check
-        CHECK (deployed_revision BETWEEN 1 AND revision),
-    CONSTRAINT instance_deployed_by_check
-        CHECK (deployed_by BETWEEN 1 AND deployment),
-    CONSTRAINT instance_deployed_check
-        CHECK ((deployed_by IS NULL) = (deployed_revision IS NULL)
-               AND (deployed_by IS NULL OR changed_by > 0)),
-    CONSTRAINT instance_changed_by_check CHECK (changed_by BETWEEN 0 AND deployment)
+    -- one function, because PostgreSQL reads the text of every check anew for every statement: see instance.c
+    CONSTRAINT instance_check
+        CHECK (promote_internal.check_instance(status, revision, opened_revision, deployment, version_constraint,
+                                               release_channel, deployed_revision, deployed_by, changed_by))
 )
 -- counters move at every promotion: room for the new row on the same page
 WITH (fillfactor = 80);
@@ -323,7 +389,7 @@ COMMENT ON COLUMN promote.instance.component IS 'Component it is an instance of'
 COMMENT ON COLUMN promote.instance.name IS 'Name of the instance: project, environment and component with dashes between them';
 COMMENT ON COLUMN promote.instance.attributes IS 'An object of the user''s own, for selecting by containment';
 COMMENT ON COLUMN promote.instance.status IS 'INITIALIZED, PROVISIONED, FAILED or DECOMMISSIONED. Kept by the triggers';
-COMMENT ON COLUMN promote.instance.revision IS 'The desired revision, which is the last one; 0: none yet. Kept by the triggers';
+COMMENT ON COLUMN promote.instance.revision IS 'The desired revision, which is the last one; opened_revision: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.deployment IS 'Number of the instance''s last deployment; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.version_constraint IS 'The desired revision''s. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.release_channel IS 'The desired revision''s. Kept by the triggers';
@@ -331,6 +397,7 @@ COMMENT ON COLUMN promote.instance.deployed_revision IS 'Revision that it runs; 
 COMMENT ON COLUMN promote.instance.deployed_by IS 'PROVISION deployment that brought that about. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.changed_by IS 'Last PROVISION or DECOMMISSION that a worker has begun to carry out and that is over, whatever came of it; 0: none yet. Kept by the triggers';
 COMMENT ON COLUMN promote.instance.removed_secrets IS 'Names of secrets that it has had, each with the time when it was removed last; NULL: none was. Kept by promote.remove_secret';
+COMMENT ON COLUMN promote.instance.opened_revision IS 'What revision was when the environment''s generation was opened: the revisions up to it are of earlier ones; 0: of none. Kept by promote.fork_environment';
 COMMENT ON COLUMN promote.instance.created_at IS 'When the row was inserted';
 
 CREATE FUNCTION promote_internal.effective_attributes(of_project jsonb, of_environment jsonb, of_component jsonb, of_instance jsonb)
@@ -349,8 +416,9 @@ CREATE VIEW promote_internal.instance_attributes WITH (security_invoker = true) 
       FROM promote.instance AS i
       JOIN promote.project AS p ON p.project = i.project
       JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
-      JOIN promote.component AS c ON c.project = i.project AND c.component = i.component;
-COMMENT ON VIEW promote_internal.instance_attributes IS 'The effective attributes of every instance';
+      JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
+     WHERE e.archived_at IS NULL;
+COMMENT ON VIEW promote_internal.instance_attributes IS 'The effective attributes of every instance whose environment is in use';
 COMMENT ON COLUMN promote_internal.instance_attributes.project IS 'Project';
 COMMENT ON COLUMN promote_internal.instance_attributes.environment IS 'Environment';
 COMMENT ON COLUMN promote_internal.instance_attributes.component IS 'Component';
@@ -382,7 +450,7 @@ COMMENT ON FUNCTION promote.resolve_release(text, text, text) IS
 'The newest release of a bundle that a version constraint allows now: stable ones only, or on the channel development prereleases too; an exact version is taken from any channel. No row where nothing matches';
 
 CREATE VIEW promote_internal.instance_release AS
-SELECT i.project, i.environment, i.component, i.revision, i.version_constraint, i.release_channel, c.bundle, r.version,
+SELECT i.project, i.environment, i.component, NULLIF(i.revision, i.opened_revision) AS revision, i.version_constraint, i.release_channel, c.bundle, r.version,
        (SELECT NULLIF(f.remote_references, '{}') FROM promote.bundle_release AS f
          WHERE f.bundle = c.bundle AND f.version = r.version) AS slots
   FROM promote.instance AS i

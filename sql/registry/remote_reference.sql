@@ -82,11 +82,12 @@ CREATE VIEW promote.reference_status WITH (security_invoker = true) AS
            slot.value IS NOT NULL AND NOT slot.value @> '{"required": false}' AS required,
            slot.value IS NOT NULL AS declared,
            slot.value ->> 'description' AS description,
-           r.reference,
+           COALESCE(r.reference, e.reference_defaults ->> s.field) AS reference,
            r.set_at,
            r.actor AS set_by
       FROM promote.instance AS i
       JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
+      JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
       LEFT JOIN LATERAL (
           (SELECT f.remote_references AS slots
              FROM promote.bundle_release AS f
@@ -121,8 +122,8 @@ COMMENT ON COLUMN promote.reference_status.field IS 'Slot';
 COMMENT ON COLUMN promote.reference_status.required IS 'Whether nothing is deployed as long as the slot is empty';
 COMMENT ON COLUMN promote.reference_status.declared IS 'Whether the release has the slot; what fills any other slot is given to no worker';
 COMMENT ON COLUMN promote.reference_status.description IS 'What the release says of it';
-COMMENT ON COLUMN promote.reference_status.reference IS 'What fills the slot; NULL: nothing';
-COMMENT ON COLUMN promote.reference_status.set_at IS 'When the reference was set';
+COMMENT ON COLUMN promote.reference_status.reference IS 'What fills the slot, as it is written: its own reference, else its environment''s default; NULL: nothing';
+COMMENT ON COLUMN promote.reference_status.set_at IS 'When the reference was set; NULL: there is none of its own';
 COMMENT ON COLUMN promote.reference_status.set_by IS 'Who set the reference';
 
 -- By a release that had the slot, too: what its own release did not have yet is not replaced.

@@ -21,6 +21,7 @@ CREATE VIEW promote_internal.matrix_cell WITH (security_invoker = true) AS
            s.component,
            s.status,
            s.since,
+           s.waits_for,
            s.deployed_revision,
            s.deployed_version,
            s.deployed_digest,
@@ -28,13 +29,13 @@ CREATE VIEW promote_internal.matrix_cell WITH (security_invoker = true) AS
            s.desired_revision AS revision,
            s.desired_version AS version,
            s.desired_digest AS digest,
-           r.bundle,
-           r.source_environment,
-           r.source_revision,
-           promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) AS attributes,
-           i.version_constraint,
+           s.bundle,
+           s.source_environment,
+           s.source_revision,
+           promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, s.attributes) AS attributes,
+           s.version_constraint,
            c.version_policy,
-           run.remote_references IS NOT NULL AS references_run,
+           s.references_run,
            f.artifact_digest,
            f.blocked,
            f.declares,
@@ -42,40 +43,28 @@ CREATE VIEW promote_internal.matrix_cell WITH (security_invoker = true) AS
            COALESCE(o.blocked, f.blocked) AS deployed_blocked,
            COALESCE(o.declares, f.declares) AS deployed_declares,
            CASE WHEN o.blocked IS NULL THEN f.artifact_digest ELSE o.artifact_digest END IS NOT NULL AS deployed_digested
-      FROM promote.instance_status AS s
-      JOIN promote.instance AS i
-        ON i.project = s.project AND i.environment = s.environment AND i.component = s.component
+      FROM promote_internal.instance_state AS s
       JOIN promote.project AS p ON p.project = s.project
       JOIN promote.environment AS e ON e.project = s.project AND e.environment = s.environment
       JOIN promote.component AS c ON c.project = s.project AND c.component = s.component
       LEFT JOIN LATERAL (
-          SELECT r.bundle, r.source_environment, r.source_revision
-            FROM promote.revision AS r
-           WHERE r.project = s.project AND r.environment = s.environment AND r.component = s.component
-             AND r.revision = s.desired_revision
-           LIMIT 1) AS r ON true
-      LEFT JOIN LATERAL (
-          SELECT d.remote_references
-            FROM promote.deployment AS d
-           WHERE d.project = s.project AND d.environment = s.environment AND d.component = s.component
-             AND d.deployment = i.deployed_by
-           LIMIT 1) AS run ON true
-      LEFT JOIN LATERAL (
           SELECT f.blocked, f.declares, f.artifact_digest
             FROM promote_internal.matrix_release AS f
-           WHERE f.bundle = r.bundle AND f.version = s.desired_version
+           WHERE f.bundle = s.bundle AND f.version = s.desired_version
            LIMIT 1) AS f ON true
       LEFT JOIN LATERAL (
           SELECT o.blocked, o.declares, o.artifact_digest
             FROM promote_internal.matrix_release AS o
-           WHERE o.bundle = r.bundle AND o.version = s.deployed_version AND s.deployed_version <> s.desired_version
-           LIMIT 1) AS o ON true;
-COMMENT ON VIEW promote_internal.matrix_cell IS 'What the matrix reads of each instance: what it desires and runs, where that came from, and what gates look at';
+           WHERE o.bundle = s.bundle AND o.version = s.deployed_version AND s.deployed_version <> s.desired_version
+           LIMIT 1) AS o ON true
+     WHERE e.archived_at IS NULL;
+COMMENT ON VIEW promote_internal.matrix_cell IS 'What the matrix reads of each instance whose environment is in use: what it desires and runs, where that came from, and what gates look at';
 COMMENT ON COLUMN promote_internal.matrix_cell.project IS 'Project';
 COMMENT ON COLUMN promote_internal.matrix_cell.environment IS 'Environment';
 COMMENT ON COLUMN promote_internal.matrix_cell.component IS 'Component';
 COMMENT ON COLUMN promote_internal.matrix_cell.status IS 'As in promote.instance_status, like what follows';
 COMMENT ON COLUMN promote_internal.matrix_cell.since IS 'When that began';
+COMMENT ON COLUMN promote_internal.matrix_cell.waits_for IS 'What of other components its next deployment waits for';
 COMMENT ON COLUMN promote_internal.matrix_cell.deployed_revision IS 'Revision that it runs';
 COMMENT ON COLUMN promote_internal.matrix_cell.deployed_version IS 'Release that it runs';
 COMMENT ON COLUMN promote_internal.matrix_cell.deployed_digest IS 'Digest of the configuration that it runs';
@@ -147,9 +136,7 @@ CREATE FUNCTION promote_internal.references_between(
          CROSS JOIN LATERAL (
               SELECT pg_catalog.jsonb_object_keys(d.slots) UNION SELECT pg_catalog.jsonb_object_keys(d.run)) AS k (field)
          WHERE d.run ->> k.field IS DISTINCT FROM (
-                   SELECT r.reference FROM promote.remote_reference AS r
-                    WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.field = k.field
-                      AND d.slots ? k.field);
+                   promote_internal.desired_references($1, $2, $3, d.slots) ->> k.field);
     END;
 REVOKE ALL ON FUNCTION promote_internal.references_between(text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.references_between(text, text, text, text, text) IS
@@ -159,7 +146,7 @@ CREATE FUNCTION promote.matrix(project text DEFAULT NULL)
     RETURNS TABLE (project text, component text, environment text, instance text, status text,
                    since timestamptz, revision integer, version text, digest bytea,
                    next text[], promotable boolean, why_not text,
-                   upstream text, releases_behind integer, leaves_behind integer, artifact_digest text)
+                   upstream text, releases_behind integer, leaves_behind integer, artifact_digest text, waits_for text)
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_matrix';
 REVOKE ALL ON FUNCTION promote.matrix(text) FROM PUBLIC;
@@ -182,7 +169,8 @@ CREATE VIEW promote.promotion_matrix WITH (security_invoker = true) AS
            m.upstream,
            m.releases_behind,
            m.leaves_behind,
-           m.artifact_digest
+           m.artifact_digest,
+           m.waits_for
       FROM promote.matrix() AS m;
 COMMENT ON VIEW promote.promotion_matrix IS 'Where each component stands in each environment, and whether it may be promoted on now; ready for psql''s crosstabview';
 COMMENT ON COLUMN promote.promotion_matrix.project IS 'Project';
@@ -201,3 +189,4 @@ COMMENT ON COLUMN promote.promotion_matrix.upstream IS 'Environment that the fol
 COMMENT ON COLUMN promote.promotion_matrix.releases_behind IS 'How many releases are newer than the one that runs here, up to the one that runs upstream; prereleases count where that is one. NULL: nothing runs here, or there';
 COMMENT ON COLUMN promote.promotion_matrix.leaves_behind IS 'In how many leaves and remote references what runs here differs from what a promotion from there would bring without overrides; NULL: nothing runs here, or nothing can be composed from what is there';
 COMMENT ON COLUMN promote.promotion_matrix.artifact_digest IS 'Artifact digest of the release in version; NULL: it has none';
+COMMENT ON COLUMN promote.promotion_matrix.waits_for IS 'What of other components the next deployment waits for, in words; NULL: nothing';

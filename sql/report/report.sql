@@ -111,8 +111,8 @@ CREATE FUNCTION promote_internal.desired_at(
           FROM promote_internal.marked_revision AS r
           JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest
           JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version
-         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.created_at <= $4
-         ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1;
+         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+           AND r.revision = (SELECT a.revision FROM promote_internal.revision_at($1, $2, $3, $4) AS a);
     END;
 REVOKE ALL ON FUNCTION promote_internal.desired_at(text, text, text, timestamptz, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.desired_at(text, text, text, timestamptz, boolean) IS
@@ -126,18 +126,14 @@ CREATE FUNCTION promote_internal.ran_at(
     BEGIN ATOMIC
         SELECT d.revision,
                CASE WHEN $5 THEN c.params ELSE promote_internal.masked_params(c.params, c.params_schema, NULL, c.kept_marks) END,
-               r.version_constraint, r.release_channel, d.finished_at, d.actor, c.version, d.deployment
-          FROM (SELECT d.* FROM promote.deployment AS d
-                 WHERE d.project = $1 AND d.environment = $2 AND d.component = $3
-                   AND d.action <> 'PLAN' AND d.status = 'COMPLETED' AND d.finished_at <= $4
-                 ORDER BY d.finished_at DESC, d.deployment DESC LIMIT 1) AS d
-          JOIN promote.revision AS r
-            ON r.project = d.project AND r.environment = d.environment AND r.component = d.component
-               AND r.revision = d.revision
-          JOIN promote_internal.carried AS c
-            ON c.project = d.project AND c.environment = d.environment AND c.component = d.component
-               AND c.deployment = d.deployment
-         WHERE d.action = 'PROVISION';
+               c.version_constraint, c.release_channel, d.finished_at, d.actor, c.version, d.deployment
+          FROM promote_internal.run_at($1, $2, $3, $4) AS d
+         CROSS JOIN LATERAL (
+              SELECT c.params, c.params_schema, c.kept_marks, c.version, c.version_constraint, c.release_channel
+                FROM promote_internal.carried AS c
+               WHERE c.project = d.project AND c.environment = d.environment AND c.component = d.component
+                 AND c.deployment = d.deployment
+               LIMIT 1) AS c;
     END;
 REVOKE ALL ON FUNCTION promote_internal.ran_at(text, text, text, timestamptz, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.ran_at(text, text, text, timestamptz, boolean) IS
@@ -160,6 +156,8 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
            r.moved_by,
            r.moved_role,
            r.project,
+           r.environment,
+           r.component,
            r.project || '-' || r.source_environment || '-' || r.component AS source,
            r.source_revision,
            r.mode,
@@ -178,23 +176,34 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
            plan.deployment AS plan,
            plan.status AS plan_status,
            (SELECT pg_catalog.array_agg(DISTINCT o.code::text)
-              FROM promote.deployment AS d
-              JOIN promote.gate_override AS o
-                ON o.project = d.project AND o.environment = d.environment
-                   AND o.component = d.component AND o.deployment = d.deployment
-             WHERE d.project = r.project AND d.environment = r.environment
-               AND d.component = r.component AND d.revision = r.revision
-               AND d.action = 'PLAN') AS overridden,
+              FROM promote.gate_override AS o
+             CROSS JOIN LATERAL (
+                  SELECT d.revision, d.action
+                    FROM promote.deployment AS d
+                   WHERE d.project = o.project AND d.environment = o.environment
+                     AND d.component = o.component AND d.deployment = o.deployment
+                   LIMIT 1) AS d
+             WHERE o.project = r.project AND o.environment = r.environment AND o.component = r.component
+               AND d.revision = r.revision AND d.action = 'PLAN') AS overridden,
            r.message
       FROM promote.revision AS r
       JOIN promote.instance AS i USING (project, environment, component)
       LEFT JOIN LATERAL (
-          SELECT d.*
-            FROM promote.deployment AS d
-           WHERE d.project = r.project AND d.environment = r.environment
-             AND d.component = r.component AND d.revision = r.revision
-             AND d.action = 'PLAN'
-           ORDER BY d.deployment LIMIT 1) AS plan ON true
+          SELECT p.*
+            FROM ((SELECT d.bundle, d.previous_version, d.version, d.diff, d.deployment, d.status
+                     FROM promote.deployment AS d
+                    WHERE d.project = r.project AND d.environment = r.environment
+                      AND d.component = r.component AND d.revision = r.revision
+                      AND d.action = 'PLAN' AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED')
+                    ORDER BY d.project, d.environment, d.component, d.revision, d.deployment LIMIT 1)
+                  UNION ALL
+                  (SELECT d.bundle, d.previous_version, d.version, d.diff, d.deployment, d.status
+                     FROM promote.deployment AS d
+                    WHERE d.project = r.project AND d.environment = r.environment
+                      AND d.component = r.component AND d.revision = r.revision
+                      AND d.action = 'PLAN' AND d.status IN ('FAILED', 'ABORTED', 'REJECTED')
+                    ORDER BY d.project, d.environment, d.component, d.revision, d.deployment LIMIT 1)) AS p
+           ORDER BY p.deployment LIMIT 1) AS plan ON true
      WHERE r.origin = 'promotion';
 COMMENT ON VIEW promote.promotion_history IS 'Promotions: when, by whom, from where, what changed and which plan shows it';
 COMMENT ON COLUMN promote.promotion_history.at IS 'When';
@@ -203,6 +212,8 @@ COMMENT ON COLUMN promote.promotion_history.database_role IS 'Role that the sess
 COMMENT ON COLUMN promote.promotion_history.moved_by IS 'Who has moved the request that it is of; NULL: it is of no request';
 COMMENT ON COLUMN promote.promotion_history.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.promotion_history.project IS 'Project';
+COMMENT ON COLUMN promote.promotion_history.environment IS 'Environment that it went to';
+COMMENT ON COLUMN promote.promotion_history.component IS 'Component';
 COMMENT ON COLUMN promote.promotion_history.source IS 'Instance that it came from';
 COMMENT ON COLUMN promote.promotion_history.source_revision IS 'The source''s revision that was promoted';
 COMMENT ON COLUMN promote.promotion_history.mode IS 'replace, where what the destination desires was composed of the source; merge, where only what had changed there';

@@ -25,9 +25,9 @@ COMMENT ON COLUMN promote_internal.config_rendered.digest IS 'Digest of the conf
 COMMENT ON COLUMN promote_internal.config_rendered.rendered_digest IS 'Digest of the configuration with placeholders replaced; placeholders without a parameter stay';
 
 -- Everything is looked up by whole keys in lateral subqueries of one row, so that a page of instances costs a page of
--- look-ups. The release that a constraint stands for is found as promote.resolve_release finds it, which a reader of
+-- look-ups. What an instance runs is mostly what it desires, and is not looked up again then. The release that a constraint stands for is found as promote.resolve_release finds it, which a reader of
 -- the view need not be allowed to call.
-CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
+CREATE VIEW promote_internal.instance_state WITH (security_invoker = true) AS
     SELECT x.instance,
            x.project,
            x.environment,
@@ -54,7 +54,17 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
            x.observed_digest,
            x.running_deployment,
            x.running_action,
-           x.worker
+           x.worker,
+           x.version_constraint,
+           x.attributes,
+           x.bundle,
+           x.source_environment,
+           x.source_revision,
+           x.references_run,
+           CASE WHEN EXISTS (SELECT FROM promote.deployment AS d
+                              WHERE d.project = x.project AND d.environment = x.environment
+                                AND d.component = x.component AND d.due_at IS NOT NULL AND d.status <> 'RUNNING')
+                THEN promote_internal.waits_for(x.project, x.environment, x.component) END AS waits_for
       FROM (
         SELECT i.name AS instance,
                i.project,
@@ -68,7 +78,7 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                LEAST(drifted.at, found.at) AS drifted_at,
                next.created_at AS moved_at,
                CASE WHEN rel.version <> run.version THEN rel.published_at END AS published_at,
-               NULLIF(i.revision, 0) AS desired_revision,
+               NULLIF(i.revision, i.opened_revision) AS desired_revision,
                desired.digest AS desired_digest,
                COALESCE(rel.version, desired.version)::text AS desired_version,
                i.deployed_revision,
@@ -78,25 +88,34 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                seen.digest AS observed_digest,
                running.deployment AS running_deployment,
                running.action AS running_action,
-               running.worker
+               running.worker,
+               i.version_constraint,
+               i.attributes,
+               desired.bundle,
+               desired.source_environment,
+               desired.source_revision,
+               run.remote_references IS NOT NULL AS references_run
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
-              SELECT r.digest, r.bundle, r.version
+              SELECT r.digest, r.bundle, r.version, r.source_environment, r.source_revision
                 FROM promote.revision AS r
                WHERE r.project = i.project AND r.environment = i.environment
                  AND r.component = i.component AND r.revision = i.revision
                LIMIT 1) AS desired ON true
           LEFT JOIN LATERAL (
-              SELECT r.digest
-                FROM promote.revision AS r
-               WHERE r.project = i.project AND r.environment = i.environment
-                 AND r.component = i.component AND r.revision = i.deployed_revision
+              SELECT desired.digest WHERE i.deployed_revision = i.revision
+              UNION ALL
+              (SELECT r.digest
+                 FROM promote.revision AS r
+                WHERE r.project = i.project AND r.environment = i.environment
+                  AND r.component = i.component AND r.revision = i.deployed_revision AND i.deployed_revision <> i.revision
+                LIMIT 1)
                LIMIT 1) AS deployed ON true
           LEFT JOIN LATERAL (
               SELECT r.created_at
                 FROM promote.revision AS r
                WHERE r.project = i.project AND r.environment = i.environment
-                 AND r.component = i.component AND r.revision = i.deployed_revision + 1
+                 AND r.component = i.component AND r.revision = i.deployed_revision + 1 AND i.deployed_revision < i.revision
                LIMIT 1) AS next ON true
           LEFT JOIN LATERAL (
               SELECT d.rendered_digest, d.version, d.started_at, d.finished_at, d.remote_references
@@ -105,10 +124,13 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                  AND d.component = i.component AND d.deployment = i.deployed_by
                LIMIT 1) AS run ON true
           LEFT JOIN LATERAL (
-              SELECT d.finished_at
-                FROM promote.deployment AS d
-               WHERE d.project = i.project AND d.environment = i.environment
-                 AND d.component = i.component AND d.deployment = i.changed_by
+              SELECT run.finished_at WHERE i.changed_by = i.deployed_by
+              UNION ALL
+              (SELECT d.finished_at
+                 FROM promote.deployment AS d
+                WHERE d.project = i.project AND d.environment = i.environment
+                  AND d.component = i.component AND d.deployment = i.changed_by AND i.changed_by IS DISTINCT FROM i.deployed_by
+                LIMIT 1)
                LIMIT 1) AS changed ON true
           LEFT JOIN LATERAL (
               SELECT d.deployment, d.action, d.worker, d.started_at
@@ -189,6 +211,54 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
                    THEN 'stale'
                    ELSE 'in_sync'
                END AS word OFFSET 0) AS w) AS x;
+-- Whoever asks cannot name it.
+GRANT SELECT ON promote_internal.instance_state TO PUBLIC;
+COMMENT ON VIEW promote_internal.instance_state IS 'What promote.instance_status shows, and what else is at hand then';
+COMMENT ON COLUMN promote_internal.instance_state.instance IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.project IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.environment IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.component IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.status IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.since IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.desired_revision IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.desired_digest IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.desired_version IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.deployed_revision IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.deployed_digest IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.rendered_digest IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.deployed_version IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.observed_digest IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.running_deployment IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.running_action IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.worker IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.version_constraint IS 'Version constraint that it desires';
+COMMENT ON COLUMN promote_internal.instance_state.attributes IS 'Its own attributes';
+COMMENT ON COLUMN promote_internal.instance_state.bundle IS 'Bundle of the revision that it desires';
+COMMENT ON COLUMN promote_internal.instance_state.source_environment IS 'Environment that this came from';
+COMMENT ON COLUMN promote_internal.instance_state.source_revision IS 'Revision that it came from there';
+COMMENT ON COLUMN promote_internal.instance_state.references_run IS 'Were remote references deployed?';
+COMMENT ON COLUMN promote_internal.instance_state.waits_for IS 'As in promote.instance_status';
+
+CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
+    SELECT s.instance,
+           s.project,
+           s.environment,
+           s.component,
+           s.status,
+           s.since,
+           s.desired_revision,
+           s.desired_digest,
+           s.desired_version,
+           s.deployed_revision,
+           s.deployed_digest,
+           s.rendered_digest,
+           s.deployed_version,
+           s.observed_digest,
+           s.running_deployment,
+           s.running_action,
+           s.worker,
+           s.waits_for
+      FROM promote_internal.instance_state AS s;
 COMMENT ON VIEW promote.instance_status IS 'Instances: what they desire against what they run';
 COMMENT ON COLUMN promote.instance_status.instance IS 'Name';
 COMMENT ON COLUMN promote.instance_status.project IS 'Project';
@@ -207,3 +277,4 @@ COMMENT ON COLUMN promote.instance_status.observed_digest IS 'Digest of what was
 COMMENT ON COLUMN promote.instance_status.running_deployment IS 'Deployment that a worker carries out; NULL: none';
 COMMENT ON COLUMN promote.instance_status.running_action IS 'PLAN, PROVISION or DECOMMISSION';
 COMMENT ON COLUMN promote.instance_status.worker IS 'Who carries it out';
+COMMENT ON COLUMN promote.instance_status.waits_for IS 'What of other components the next deployment waits for, in words; NULL: nothing';

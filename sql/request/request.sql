@@ -375,11 +375,9 @@ CREATE VIEW promote_internal.request_item_now AS
       JOIN promote.promotion_request_item AS t ON t.project = r.project AND t.request = r.request
       LEFT JOIN LATERAL (
                SELECT d.deployment, d.status, d.worker, d.reason, d.version, d.rendered_digest
-                 FROM promote.deployment AS d
-                WHERE d.project = t.project AND d.environment = t.destination_environment AND d.component = t.component
-                  AND d.action = 'PLAN' AND d.revision = COALESCE(t.rollback_revision, t.revision)
-                  AND d.deployment >= CASE WHEN t.rollback_revision IS NULL THEN t.plan ELSE t.rollback_plan END
-                ORDER BY d.revision DESC, d.deployment DESC
+                 FROM promote_internal.last_plan(t.project, t.destination_environment, t.component,
+                                                 COALESCE(t.rollback_revision, t.revision)) AS d
+                WHERE d.deployment >= CASE WHEN t.rollback_revision IS NULL THEN t.plan ELSE t.rollback_plan END
                 LIMIT 1) AS p ON true
       LEFT JOIN LATERAL (
                SELECT d.deployment, d.status, d.worker, d.reason, d.started_at, d.finished_at
@@ -453,7 +451,7 @@ CREATE FUNCTION promote_internal.request_item_facts(
                i.project IS NOT NULL,
                COALESCE(i.status = 'DECOMMISSIONED', false),
                $5 IS NULL OR promote_internal.effective_attributes(p.attributes, e.attributes, c.attributes, i.attributes) @> $5,
-               s.revision,
+               NULLIF(s.revision, s.opened_revision),
                i.revision,
                i.deployed_revision,
                q.digest,
@@ -497,7 +495,7 @@ COMMENT ON FUNCTION promote_internal.request_item_facts(text, text, text, text, 
 CREATE FUNCTION promote_internal.request_candidates(
     project text, source_environment text, destination_environment text, components text[], selector jsonb,
     reprovision boolean)
-    RETURNS TABLE (component promote.component_name, attributes jsonb, skip_reason jsonb)
+    RETURNS TABLE (component promote.component_name, attributes jsonb, skip_reason jsonb, rank integer)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT c.component,
@@ -510,10 +508,12 @@ CREATE FUNCTION promote_internal.request_candidates(
                     THEN pg_catalog.jsonb_build_object('code', 'selector', 'message', 'its attributes do not match the selector')
                     WHEN i.status = 'DECOMMISSIONED' AND NOT $6
                     THEN pg_catalog.jsonb_build_object('code', 'decommissioned', 'message',
-                             '"' || i.name || '" was decommissioned: deploying it would bring it back') END
+                             '"' || i.name || '" was decommissioned: deploying it would bring it back') END,
+               o.rank
           FROM promote.component AS c
           JOIN promote.project AS p ON p.project = $1
           JOIN promote.environment AS e ON e.project = $1 AND e.environment = $3
+          JOIN promote_internal.component_rank($1) AS o ON o.component = c.component
           LEFT JOIN LATERAL (
                    SELECT s.attributes FROM promote.instance AS s
                     WHERE s.project = $1 AND s.environment = $2 AND s.component = c.component
@@ -530,7 +530,7 @@ CREATE FUNCTION promote_internal.request_candidates(
     END;
 REVOKE ALL ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.request_candidates(text, text, text, text[], jsonb, boolean) IS
-'The components that a scope comes to, those that it names (NULL: all that its selector matches), with their effective attributes, and why they cannot be promoted; NULL: they can';
+'The components that a scope comes to, those that it names (NULL: all that its selector matches), with their effective attributes, why they cannot be promoted (NULL: they can), and their promote_internal.component_rank';
 
 CREATE FUNCTION promote_internal.request_items(items jsonb)
     RETURNS TABLE (component text, wave integer, skip_reason jsonb)
@@ -690,7 +690,9 @@ CREATE VIEW promote.approval_inbox WITH (security_invoker = true) AS
             FROM promote.deployment AS p
            WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
              AND p.status = 'PROPOSED') AS d
-     CROSS JOIN LATERAL promote.open_votes(i.name, d.deployment) AS v;
+     CROSS JOIN LATERAL promote.open_votes(i.name, d.deployment) AS v
+     WHERE EXISTS (SELECT FROM promote.environment AS e
+                    WHERE e.project = i.project AND e.environment = i.environment AND e.archived_at IS NULL);
 COMMENT ON VIEW promote.approval_inbox IS 'What waits for the caller''s approval: plans of what is desired, and proposals, by the rules that are not met and by which the caller may vote and has not yet';
 COMMENT ON COLUMN promote.approval_inbox.project IS 'Project';
 COMMENT ON COLUMN promote.approval_inbox.environment IS 'Environment';

@@ -5,7 +5,9 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "base/argument.h"
@@ -88,4 +90,53 @@ argument_number(FunctionCallInfo fcinfo, int argument, const char *name)
 	if (PG_ARGISNULL(argument))
 		refuse_missing(name);
 	return PG_GETARG_INT32(argument);
+}
+
+/* Refuse an array that does not fit. */
+static void
+refuse_array(const char *name, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("the array \"%s\" does not fit", name),
+			 errdetail("%s", detail),
+			 errhint("Pass one-dimensional arrays of the same length, with up to %d elements.",
+					 ARGUMENT_MAX_ELEMENTS)));
+}
+
+/*
+ * The elements of an array that a set is called with: as many as count says, which is set where it is -1, by the first
+ * of them.  NULL where the argument is and is not required.  Raises PM_INVALID_ARGUMENT for an array that does not fit.
+ */
+NullableDatum *
+argument_array(FunctionCallInfo fcinfo, int argument, const char *name, Oid type, bool required, int *count)
+{
+	NullableDatum *elements;
+	ArrayType  *array;
+	Datum	   *values;
+	bool	   *nulls;
+	int			found;
+	int16		length;
+	bool		by_value;
+	char		alignment;
+
+	if (PG_ARGISNULL(argument) && required)
+		refuse_array(name, "It is null.");
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	if (ARR_NDIM(array) > 1)
+		refuse_array(name, "It has more than one dimension.");
+	found = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (found > ARGUMENT_MAX_ELEMENTS)
+		refuse_array(name, psprintf("It has %d elements.", found));
+	if (*count >= 0 && found != *count)
+		refuse_array(name, psprintf("It has %d elements, and the first array has %d.", found, *count));
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	deconstruct_array(array, type, length, by_value, alignment, &values, &nulls, &found);
+	*count = found;
+	elements = palloc(Max(found, 1) * sizeof(NullableDatum));
+	for (int i = 0; i < found; i++)
+		elements[i] = (NullableDatum) {values[i], nulls[i]};
+	return elements;
 }

@@ -9,6 +9,8 @@
 #include "base/attempt.h"
 #include "base/errors.h"
 
+#define MAX_TOLD 20				/* refused elements of a set that an error names */
+
 /*
  * Is the error a refusal: promote's own, or that of a user's trigger or constraint?  All other
  * errors are raised again.
@@ -29,6 +31,13 @@ static bool
 is_held(int sqlstate)
 {
 	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/* Does the error say that the server has no room? */
+static bool
+is_shortage(int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES;
 }
 
 /* Run a step in a subtransaction.  Errors that are not expected are raised again. */
@@ -61,6 +70,7 @@ attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sq
 		refusal->sqlstate = error->sqlerrcode;
 		refusal->message = error->detail && error->detail[0] ?
 			psprintf("%s: %s", error->message, error->detail) : error->message;
+		refusal->error = error;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
@@ -89,4 +99,79 @@ attempt_to_lock(void (*step) (void *state), void *state)
 	Refusal		refusal;
 
 	return attempt_unless(step, state, is_held, &refusal);
+}
+
+/* Run a step in a subtransaction.  Returns false where the server has no room for it. */
+bool
+attempt_resources(void (*step) (void *state), void *state)
+{
+	Refusal		refusal;
+
+	return attempt_unless(step, state, is_shortage, &refusal);
+}
+
+/* ---- sets ---- */
+
+/* Begin to gather refusals, in the current memory context. */
+void
+refusals_begin(Refusals *refusals)
+{
+	*refusals = (Refusals) {.context = CurrentMemoryContext};
+	initStringInfo(&refusals->told);
+}
+
+/* As attempt, for an element of a set: the first refusal outlives the current memory context. */
+bool
+refusals_attempt(void (*step) (void *state), void *state, Refusals *refusals, Refusal *refusal)
+{
+	MemoryContext inner = MemoryContextSwitchTo(refusals->first ? CurrentMemoryContext : refusals->context);
+	bool		done = attempt(step, state, refusal);
+
+	MemoryContextSwitchTo(inner);
+	return done;
+}
+
+/* Note why an element of that name was refused; NULL: it is null. */
+void
+refusals_note(Refusals *refusals, const char *name, int sqlstate, const char *message)
+{
+	if (refusals->count == 0)
+		refusals->sqlstate = sqlstate;
+	if (refusals->count < MAX_TOLD)
+		appendStringInfo(&refusals->told, "%s%s %s: %s", refusals->count > 0 ? "\n" : "", unpack_sql_state(sqlstate),
+						 name ? name : "null", message);
+	refusals->count++;
+}
+
+/* Note why an element of that name was refused, by refusals_attempt. */
+void
+refusals_add(Refusals *refusals, const char *name, const Refusal *refusal)
+{
+	if (refusals->first == NULL)
+		refusals->first = refusal->error;
+	refusals_note(refusals, name, refusal->sqlstate, refusal->message);
+}
+
+/*
+ * Raise why elements of a set were refused, if any were: what is their name for many.  A single error is raised as it
+ * was, all else by the SQLSTATE of the first.
+ */
+void
+refusals_raise(const Refusals *refusals, uint64 total, const char *what)
+{
+	StringInfoData lines = refusals->told;
+	int			code = refusals->sqlstate;
+
+	if (refusals->count == 0)
+		return;
+	if (refusals->count == 1 && refusals->first)
+		ReThrowError(refusals->first);
+	if (refusals->count > MAX_TOLD)
+		appendStringInfo(&lines, "\nand " UINT64_FORMAT " more", refusals->count - MAX_TOLD);
+	ereport(ERROR,
+			(errcode(code),
+			 errmsg(UINT64_FORMAT " of " UINT64_FORMAT " %s are refused", refusals->count, total, what),
+			 errdetail_internal("%s", lines.data),
+			 errhint("Nothing was written. Mend what is said of each, or leave these out: functions with "
+					 "partial => true do.")));
 }

@@ -96,6 +96,67 @@ conditional_lock_database_object(Oid class, Oid object, uint16 part, LOCKMODE mo
 #define ConditionalLockDatabaseObject conditional_lock_database_object
 #endif
 
+/* Prepares memory that all sessions share. */
+typedef void (*SharedInit) (void *memory);
+
+#if PG_VERSION_NUM >= 190000
+/* PostgreSQL 19 hands an argument on to what prepares the memory: here, a pointer to a SharedInit. */
+static inline void
+call_shared_init(void *memory, void *init)
+{
+	(*(SharedInit *) init) (memory);
+}
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#else
+#include "storage/dsm.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#endif
+
+/*
+ * Memory of that name that all sessions share until the server ends; the first one prepares it.
+ * PostgreSQL 17 finds it by its name.  Before, a few bytes of the main memory, of which the server
+ * keeps some for extensions that it does not load itself, have the number of a dynamic segment.
+ * Raises an error where there is no room.
+ */
+static inline void *
+shared_memory(const char *name, size_t size, SharedInit init)
+{
+#if PG_VERSION_NUM >= 190000
+	bool		found;
+
+	return GetNamedDSMSegment(name, size, call_shared_init, &found, &init);
+#elif PG_VERSION_NUM >= 170000
+	bool		found;
+
+	return GetNamedDSMSegment(name, size, init, &found);
+#else
+	dsm_segment *segment;
+	dsm_handle *handle;
+	bool		found;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	handle = ShmemInitStruct(name, sizeof(dsm_handle), &found);
+	if (!found)
+		*handle = DSM_HANDLE_INVALID;
+	if (*handle == DSM_HANDLE_INVALID)
+	{
+		segment = dsm_create(size, 0);
+		init(dsm_segment_address(segment));
+		dsm_pin_segment(segment);
+		*handle = dsm_segment_handle(segment);
+	}
+	else if ((segment = dsm_attach(*handle)) == NULL)
+		elog(ERROR, "the shared memory \"%s\" is gone", name);
+	dsm_pin_mapping(segment);
+	LWLockRelease(AddinShmemInitLock);
+	return dsm_segment_address(segment);
+#endif
+}
+
 /* PostgreSQL 18 added a parameter that allows deferrable primary keys. */
 #if PG_VERSION_NUM < 180000
 #include "utils/relcache.h"

@@ -22,6 +22,8 @@
 #define PM_SAME_INSTANCE		PM_ERRCODE('0', '0', '3')	/* source and destination are one */
 #define PM_COMPONENT_MISMATCH	PM_ERRCODE('0', '0', '4')	/* different components or projects */
 #define PM_NOT_CONFIGURED		PM_ERRCODE('0', '0', '5')	/* the instance has no revision yet */
+#define PM_ARCHIVED				PM_ERRCODE('0', '0', '6')	/* the environment is over */
+#define PM_NAME_TAKEN			PM_ERRCODE('0', '0', '7')	/* an environment of that name is in use */
 
 /* Documents */
 #define PM_NOT_AN_OBJECT		PM_ERRCODE('1', '0', '1')	/* params or overrides that are no object */
@@ -50,6 +52,7 @@
 #define PM_KEY_REUSED			PM_ERRCODE('4', '0', '2')	/* idempotency key of another call */
 #define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* a missing argument, or one out of bounds */
 #define PM_CANNOT_TAKE			PM_ERRCODE('4', '0', '5')	/* named to be promoted alone, and cannot be */
+#define PM_TAG_TAKEN			PM_ERRCODE('4', '0', '6')	/* the environment has a tag of that name */
 
 /* Deployments */
 #define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */
@@ -63,6 +66,7 @@
 #define PM_OTHER_PLAN			PM_ERRCODE('5', '0', '9')	/* another plan is recorded already */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
 #define PM_DECOMMISSIONED		PM_ERRCODE('5', '1', '1')	/* what was decommissioned would come back unseen */
+#define PM_STILL_USED			PM_ERRCODE('5', '1', '2')	/* archiving what still runs, or is in somebody's hands */
 
 /* The pipeline */
 #define PM_GATES_CLOSED			PM_ERRCODE('6', '0', '1')	/* a gate blocks the deployment */
@@ -76,6 +80,7 @@
 #define PM_OTHER_CHANGES		PM_ERRCODE('6', '0', '9')	/* the promotion would also carry other changes */
 #define PM_INVALID_POLICY		PM_ERRCODE('6', '1', '0')	/* a function that cannot be a policy */
 #define PM_HELD					PM_ERRCODE('6', '1', '1')	/* another session holds what an emergency needs */
+#define PM_CYCLE				PM_ERRCODE('6', '2', '0')	/* components that would depend on each other */
 
 /* Who may do what */
 #define PM_NOT_GRANTED			PM_ERRCODE('7', '0', '1')	/* the caller has no grant for it */

@@ -8,7 +8,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "nodes/params.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "tcop/dest.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -19,6 +22,7 @@
 #include "base/sql.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
+#define OPERATOR_COST 0.00001
 
 /* Change a setting until the current nest level of settings ends. */
 void
@@ -72,6 +76,8 @@ pin_settings(void)
 	sql_set_local("search_path", PINNED_PATH);
 	/* a plan stays in use after a small table has grown */
 	sql_set_local("enable_seqscan", "off");
+	/* one level more of an index that gives the order must not count more than sorting all that another index finds */
+	sql_set_local("cpu_operator_cost", CppAsString2(OPERATOR_COST));
 	/* compiling a plan takes longer than running any of the statements */
 	sql_set_local("jit", "off");
 	if (!shows_values())
@@ -90,11 +96,13 @@ void
 sql_enter(Sql *sql)
 {
 	sql->caller = CurrentMemoryContext;
+	sql->reads = false;
 	GetUserIdAndSecContext(&sql->user, &sql->security_context);
 	SetUserIdAndSecContext(tables_owner(),
 						   sql->security_context | SECURITY_LOCAL_USERID_CHANGE);
 	sql->guc_level = 0;
-	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan || shows_values())
+	if (strcmp(namespace_search_path, PINNED_PATH) != 0 || enable_seqscan || cpu_operator_cost != OPERATOR_COST ||
+		shows_values())
 	{
 		sql->guc_level = NewGUCNestLevel();
 		pin_settings();
@@ -124,13 +132,16 @@ sql_leave(const Sql *sql)
 void
 sql_push_latest(void)
 {
-	if (IsInParallelMode())
-	{
-		PushActiveSnapshot(GetCatalogSnapshot(InvalidOid));
-		return;
-	}
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
+	if (!IsInParallelMode())
+		CommandCounterIncrement();
+	sql_push_committed();
+}
+
+/* Push one that does not show what the command that is running has written: its other triggers must not see that. */
+void
+sql_push_committed(void)
+{
+	PushActiveSnapshot(IsInParallelMode() ? GetCatalogSnapshot(InvalidOid) : GetLatestSnapshot());
 }
 
 /* Raise 40001: the transaction's snapshot does not show the current rows. */
@@ -224,6 +235,15 @@ is_behind(bool read_only)
 
 /* ---- calling ---- */
 
+static uint64 calls = 0;
+
+/* How many statements this backend has run from C: whoever computes something sees whether that has asked for rows. */
+uint64
+sql_calls(void)
+{
+	return calls;
+}
+
 /* The statement's text, with the expressions of its fields in the place of "$*". */
 static char *
 statement_text(const Statement *statement)
@@ -293,13 +313,15 @@ prepare_call(Statement *statement, const SqlValue *values, int count, SpiCall *c
 	for (int i = 0; i < count; i++)
 		Assert(SPI_getargtypeid(call->plan, i) == values[i].type);
 	take_values(values, count, call);
+	calls++;
 }
 
 /*
  * Run a statement to its end, inside a scope.
  *
  * SQL_READ reads by the active snapshot: the caller's, or one that was pushed.  SQL_LATEST
- * reads and writes what is committed now, at every isolation level.  SQL_LOCK locks rows as
+ * reads and writes what is committed now, at every isolation level; where the scope only reads,
+ * it is SQL_READ.  SQL_LOCK locks rows as
  * the caller's transaction sees them.  If a row has changed since the transaction's snapshot,
  * SQL_LOCK raises 40001, so that the transaction does not act on rows other than those that it
  * decided by.  If it finds no row, the row may have been inserted after the snapshot was
@@ -311,6 +333,8 @@ sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *val
 	SpiCall		call;
 	int			result;
 
+	if (sql->reads && mode == SQL_LATEST)
+		mode = SQL_READ;
 	prepare_call(statement, values, count, &call);
 	result = run_plan(call.plan, call.values, call.nulls, mode == SQL_READ,
 					  mode != SQL_LOCK && is_behind(mode == SQL_READ));
@@ -349,6 +373,81 @@ sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int coun
 	for (int i = 0; i < count; i++)
 		types[i] = values[i].type;
 	return SPI_cursor_open_with_args(NULL, text, count, types, call.values, call.nulls, true, 0);
+}
+
+/* What hands the rows of a query on, one by one. */
+typedef struct Taker
+{
+	DestReceiver receiver;		/* the first member: this is what the executor sees */
+	SqlTake		take;
+	void	   *state;
+} Taker;
+
+/* Hand a row on. */
+static bool
+take_slot(TupleTableSlot *row, DestReceiver *receiver)
+{
+	Taker	   *taker = (Taker *) receiver;
+
+	taker->take(taker->state, row);
+	return true;
+}
+
+/* Begin to receive rows. */
+static void
+begin_taking(DestReceiver *receiver, int operation, TupleDesc row_type)
+{
+}
+
+/* Have received all rows; nothing has to be freed. */
+static void
+end_taking(DestReceiver *receiver)
+{
+}
+
+/* Values as the executor takes them, as constants to plan by. */
+static ParamListInfo
+list_values(const SqlValue *values, int count)
+{
+	ParamListInfo list = count > 0 ? makeParamList(count) : NULL;
+
+	for (int i = 0; i < count; i++)
+		list->params[i] = (ParamExternData) {
+			.value = values[i].datum, .isnull = values[i].isnull, .pflags = PARAM_FLAG_CONST, .ptype = values[i].type
+		};
+	return list;
+}
+
+/*
+ * Run a read-only query whose text is built at run time, by the active snapshot, and hand each
+ * row to a function as it comes: no row is kept, however many there are.  The function is
+ * called in a memory context of the executor's, and what it allocates there is freed when the
+ * query ends.  Parallel workers may run the query.
+ */
+void
+sql_each(const Sql *sql, const char *text, const SqlValue *values, int count, SqlTake take, void *state)
+{
+	Taker		taker = {
+		.receiver = {.receiveSlot = take_slot, .rStartup = begin_taking, .rShutdown = end_taking,
+			.rDestroy = end_taking, .mydest = DestNone},
+		.take = take, .state = state
+	};
+	SPIExecuteOptions options = {
+		.params = list_values(values, count), .read_only = true, .dest = &taker.receiver
+	};
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		if (SPI_execute_extended(text, &options) < 0)
+			elog(ERROR, "query failed: %s", SPI_result_code_string(SPI_result));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		raise_without(text);
+	}
+	PG_END_TRY();
 }
 
 /* Run a command that cannot be prepared, such as GRANT. */
@@ -464,10 +563,12 @@ enum_of(const SqlField *field, NullableDatum value)
 	return member;
 }
 
-/* Store a column's value in the member that the field describes. */
-static void
-put_field(const SqlField *field, NullableDatum value, Oid type, char *member)
+/* Store a column's value in the member that the field describes; documents are shared, if shared is not NULL. */
+void
+sql_put(const SqlField *field, NullableDatum value, Oid type, Shared *shared, void *into)
 {
+	char	   *member = (char *) into + field->offset;
+
 	switch (field->kind)
 	{
 		case SQL_TEXT:
@@ -489,6 +590,9 @@ put_field(const SqlField *field, NullableDatum value, Oid type, char *member)
 			*(int *) member = enum_of(field, value);
 			break;
 		case SQL_JSONB:
+			*(Jsonb **) member = value.isnull ? NULL :
+				shared ? shared_value(shared, value.value) : DatumGetJsonbP(value.value);
+			break;
 		case SQL_BYTEA:
 		case SQL_ARRAY:
 		case SQL_RANGE:
@@ -524,18 +628,20 @@ bool
 sql_row(SqlRows *rows, uint64 row, void *into)
 {
 	TupleDesc	row_type;
+	Datum		values[MaxHeapAttributeNumber];
+	bool		nulls[MaxHeapAttributeNumber];
 
 	if (rows->table == NULL || row >= rows->table->numvals)
 		return false;
 	row_type = rows->table->tupdesc;
 	check_fields(rows->statement, row_type);
+	/* all at once: a column is found by way of those before it */
+	heap_deform_tuple(rows->table->vals[row], row_type, values, nulls);
 	for (int i = 0; i < rows->statement->count; i++)
 	{
 		const SqlField *field = &rows->statement->fields[i];
-		NullableDatum value;
 
-		value.value = SPI_getbinval(rows->table->vals[row], row_type, i + 1, &value.isnull);
-		put_field(field, value, TupleDescAttr(row_type, i)->atttypid, (char *) into + field->offset);
+		sql_put(field, (NullableDatum) {values[i], nulls[i]}, TupleDescAttr(row_type, i)->atttypid, rows->shared, into);
 	}
 	return true;
 }

@@ -25,6 +25,7 @@
 #include "utils/rangetypes.h"
 
 #include "base/compat.h"
+#include "base/shared.h"
 #include "base/value.h"
 
 /* An open scope, with what sql_leave restores. */
@@ -34,6 +35,7 @@ typedef struct Sql
 	int			security_context;
 	int			guc_level;		/* 0: the settings were right already */
 	MemoryContext caller;		/* for results that outlive the scope */
+	bool		reads;			/* does what would read what is committed now read by the active snapshot? */
 } Sql;
 
 /* The types that a member of a struct can be read as; sql_row says what NULL becomes. */
@@ -119,7 +121,11 @@ typedef struct SqlRows
 	Statement  *statement;
 	SPITupleTable *table;		/* NULL: it returns no rows */
 	uint64		count;			/* of the rows, or of those that the statement wrote */
+	Shared	   *shared;			/* where documents that many rows hold are kept once; NULL: nowhere */
 } SqlRows;
+
+/* Takes a row of a query, see sql_each. */
+typedef void (*SqlTake) (void *state, TupleTableSlot *row);
 
 /* The snapshot that a statement uses, see sql_call. */
 typedef enum SqlMode
@@ -177,7 +183,9 @@ sql_time_value(TimestampTz time)
 #define AS_OID(oid) sql_value(OIDOID, false, ObjectIdGetDatum(oid))
 #define AS_TEXTS(array) sql_pointer_value(TEXTARRAYOID, DatumGetPointer(array))
 /* an InstanceKey, as the three parameters that OF_INSTANCE knows */
-#define AS_KEY(key) AS_TEXT((key)->project), AS_TEXT((key)->environment), AS_TEXT((key)->component)
+#define AS_KEY(key) AS_ENVIRONMENT(key), AS_TEXT((key)->component)
+/* the first two of them */
+#define AS_ENVIRONMENT(key) AS_TEXT((key)->project), AS_TEXT((key)->environment)
 
 /*
  * The values of a call as an array, and their number.  An unused first element keeps the array
@@ -201,15 +209,19 @@ extern void sql_enter(Sql *sql);
 extern void sql_leave(const Sql *sql);
 extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count);
 extern Portal sql_cursor(const Sql *sql, Statement *statement, bool read_only, const SqlValue *values, int count);
+extern uint64 sql_calls(void);
 extern SqlRows sql_fetched(Statement *statement);
 extern int	sql_enum(const char *const *names, const char *name);
 extern List *sql_list(SqlRows *rows, Size size);
 extern Portal sql_open_once(const Sql *sql, const char *text, const SqlValue *values, int count);
+extern void sql_each(const Sql *sql, const char *text, const SqlValue *values, int count, SqlTake take, void *state);
 extern bool sql_row(SqlRows *rows, uint64 row, void *into);
+extern void sql_put(const SqlField *field, NullableDatum value, Oid type, Shared *shared, void *into);
 extern NullableDatum sql_datum(const SqlRows *rows, uint64 row);
 extern List *sql_texts(const SqlRows *rows);
 extern void sql_command(const Sql *sql, const char *text);
 extern void sql_push_latest(void);
+extern void sql_push_committed(void);
 pg_noreturn extern void refuse_unseen(void);
 extern Oid	table_oid(const char *table);
 extern Oid	tables_owner(void);

@@ -7,10 +7,12 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "base/compat.h"
 #include "base/trigger.h"
@@ -48,12 +50,34 @@ trigger_row(const TriggerData *data)
 	return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
 }
 
+#define GUESSES 256				/* a power of 2 */
+
+/*
+ * The number of a column; not above 0 where the table does not have it.  Looking a name up takes longer than what is
+ * done with most values, so the last answer for a name at that place of memory is tried first.
+ */
+static int
+column_number(TupleDesc row_type, const char *column)
+{
+	static int16 guesses[GUESSES];
+	int16	   *guess = &guesses[((uintptr_t) column >> 3) % GUESSES];
+	int			number;
+
+	if (*guess > 0 && *guess <= row_type->natts && !TupleDescAttr(row_type, *guess - 1)->attisdropped &&
+		strcmp(NameStr(TupleDescAttr(row_type, *guess - 1)->attname), column) == 0)
+		return *guess;
+	number = SPI_fnumber(row_type, column);
+	if (number > 0)
+		*guess = number;
+	return number;
+}
+
 /* The value of a column; NULL where the table does not have it. */
 NullableDatum
 trigger_value(const TriggerData *data, HeapTuple row, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	int			number = SPI_fnumber(row_type, column);
+	int			number = column_number(row_type, column);
 	NullableDatum value = {.isnull = true};
 
 	if (number > 0)
@@ -72,19 +96,48 @@ same_value(Datum a, Datum b, bool byval, int16 length)
 	return datum_image_eq(a, b, byval, length);
 }
 
+/* Are the values of a column different? */
+static bool
+differ(TupleDesc row_type, int number, NullableDatum old, NullableDatum new)
+{
+	if (old.isnull || new.isnull)
+		return old.isnull != new.isnull;
+	return !same_value(old.value, new.value, TupleDescAttr(row_type, number - 1)->attbyval,
+					   TupleDescAttr(row_type, number - 1)->attlen);
+}
+
 /* Does an update change that column?  False where the table has no such column. */
 bool
 trigger_differs(const TriggerData *data, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
-	int			number = SPI_fnumber(row_type, column);
-	NullableDatum old = trigger_value(data, data->tg_trigtuple, column);
-	NullableDatum new = trigger_value(data, data->tg_newtuple, column);
 
-	if (old.isnull || new.isnull)
-		return old.isnull != new.isnull;
-	return !same_value(old.value, new.value, TupleDescAttr(row_type, number - 1)->attbyval,
-					   TupleDescAttr(row_type, number - 1)->attlen);
+	return differ(row_type, column_number(row_type, column), trigger_value(data, data->tg_trigtuple, column),
+				  trigger_value(data, data->tg_newtuple, column));
+}
+
+/* The names of the columns that an update changes: a list of char *. */
+List *
+trigger_changes(const TriggerData *data)
+{
+	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
+	NullableDatum *values[2];
+	HeapTuple	rows[] = {data->tg_trigtuple, data->tg_newtuple};
+	Datum	   *datums = palloc(row_type->natts * sizeof(Datum));
+	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
+	List	   *names = NIL;
+
+	for (int i = 0; i < lengthof(rows); i++)
+	{
+		values[i] = palloc(row_type->natts * sizeof(NullableDatum));
+		heap_deform_tuple(rows[i], row_type, datums, nulls);
+		for (int j = 0; j < row_type->natts; j++)
+			values[i][j] = (NullableDatum) {.value = datums[j],.isnull = nulls[j]};
+	}
+	for (int j = 0; j < row_type->natts; j++)
+		if (differ(row_type, j + 1, values[0][j], values[1][j]))
+			names = lappend(names, NameStr(TupleDescAttr(row_type, j)->attname));
+	return names;
 }
 
 /* The row with a column set to a value that is not NULL. */
@@ -96,4 +149,62 @@ trigger_with(const TriggerData *data, HeapTuple row, const char *column, Datum v
 	bool		isnull = false;
 
 	return heap_modify_tuple_by_cols(row, row_type, 1, &number, &value, &isnull);
+}
+
+/* ---- transition tables ---- */
+
+/* Go on to the next row. */
+void
+transition_next(TransitionRows *rows)
+{
+	Tuplestorestate *tables[] = {rows->data->tg_oldtable, rows->data->tg_newtable};
+
+	rows->left = true;
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		tuplestore_select_read_pointer(tables[i], rows->pointers[i]);
+		rows->left &= tuplestore_gettupleslot(tables[i], true, false, rows->slots[i]);
+	}
+}
+
+/*
+ * Begin to read the rows that an UPDATE has changed, each as it was and as it is.  False: there are none.  Raises an
+ * error of the trigger protocol unless the trigger has both tables.
+ */
+bool
+transition_open(const TriggerData *data, TransitionRows *rows)
+{
+	Tuplestorestate *tables[] = {data->tg_oldtable, data->tg_newtable};
+
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || tables[0] == NULL || tables[1] == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" has no transition tables of an UPDATE", data->tg_trigger->tgname)));
+	*rows = (TransitionRows) {.data = data};
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		rows->pointers[i] = tuplestore_alloc_read_pointer(tables[i], EXEC_FLAG_REWIND);
+		tuplestore_select_read_pointer(tables[i], rows->pointers[i]);
+		tuplestore_rescan(tables[i]);
+		rows->slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
+	}
+	transition_next(rows);
+	return rows->left;
+}
+
+/* Make of a statement's trigger data those of the current row, in the current memory context. */
+void
+transition_row(const TransitionRows *rows, TriggerData *row)
+{
+	*row = *rows->data;
+	row->tg_trigtuple = ExecCopySlotHeapTuple(rows->slots[0]);
+	row->tg_newtuple = ExecCopySlotHeapTuple(rows->slots[1]);
+}
+
+/* End reading. */
+void
+transition_close(TransitionRows *rows)
+{
+	for (int i = 0; i < lengthof(rows->slots); i++)
+		ExecDropSingleTupleTableSlot(rows->slots[i]);
 }

@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 
 #include "base/value.h"
 
@@ -15,6 +17,20 @@ extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *table, Tri
 extern HeapTuple trigger_row(const TriggerData *data);
 extern NullableDatum trigger_value(const TriggerData *data, HeapTuple row, const char *column);
 extern bool trigger_differs(const TriggerData *data, const char *column);
+extern List *trigger_changes(const TriggerData *data);
+/* The rows that a statement has updated, for its trigger with both transition tables. */
+typedef struct TransitionRows
+{
+	const TriggerData *data;
+	int			pointers[2];	/* where the tables are read, the old one first */
+	TupleTableSlot *slots[2];
+	bool		left;			/* is there a row that was not read yet? */
+} TransitionRows;
+
+extern bool transition_open(const TriggerData *data, TransitionRows *rows);
+extern void transition_row(const TransitionRows *rows, TriggerData *row);
+extern void transition_next(TransitionRows *rows);
+extern void transition_close(TransitionRows *rows);
 extern HeapTuple trigger_with(const TriggerData *data, HeapTuple row, const char *column, Datum value);
 
 /*

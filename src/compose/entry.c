@@ -104,9 +104,10 @@ is_same_template(const LeafWalk *walk, const char *path)
 	while (!json_is_leaf(&old_value) && !json_is_leaf(&new_value))
 	{
 		JsonbValue	from[] = {old_value, new_value};
+		uint32		index;
 
-		if (!json_path_next(&reader, &step) || !json_path_take(&from[0], &step, &old_value) ||
-			!json_path_take(&from[1], &step, &new_value))
+		if (!json_path_next(&reader, &step) || !json_path_take(&from[0], &step, &index, &old_value) ||
+			!json_path_take(&from[1], &step, &index, &new_value))
 			return false;
 	}
 	return json_is_leaf(&old_value) && json_is_leaf(&new_value) && json_equal(&old_value, &new_value);

@@ -144,30 +144,6 @@ mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Js
 
 /* ---- marks ---- */
 
-/* The child of a container that a step leads to, and its ordinal; false where there is none. */
-static bool
-step_into(const JsonbValue *value, const JsonPathStep *step, JsonbValue *child, uint32 *index)
-{
-	JsonbValue	key;
-	JsonSeeker	seeker;
-
-	if (value->type != jbvBinary || (step->key != NULL) != json_is_object(value))
-		return false;
-	*index = step->index;
-	if (step->key)
-	{
-		key = json_string(step->key, step->length);
-		json_seeker_init(&seeker, value->val.binary.data, 1);
-		if (!json_seek(&seeker, &key))
-			return false;
-		*index = seeker.next;
-	}
-	if (*index >= json_count(value))
-		return false;
-	json_view_child(value->val.binary.data, *index, child);
-	return true;
-}
-
 /* Mark what a path leads to, or the last there is on the way, which a placeholder may have become. */
 static void
 mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
@@ -184,7 +160,7 @@ mark_path(JsonMarkFrame *frame, const JsonbValue *value, JsonPathReader *path)
 	}
 	if (json_is_leaf(value))
 		json_mark_set(frame, SCHEMA_SENSITIVE);
-	else if (step_into(value, &step, &next, &child.index))
+	else if (json_path_take(value, &step, &child.index, &next))
 	{
 		frame->count = json_count(value);
 		mark_path(&child, &next, path);
@@ -466,7 +442,7 @@ mask_find(const Jsonb *document, const JsonMark *marks, const char *path, JsonbV
 	*flags = json_mark_flags(marks);
 	while (json_path_next(&reader, &step))
 	{
-		if (!step_into(value, &step, &child, &index))
+		if (!json_path_take(value, &step, &index, &child))
 			return false;
 		*value = child;
 		marks = json_mark_child(marks, index);

@@ -85,31 +85,59 @@ is_hold(const Blocker *blocker)
 {
 	return !blocker->overridden &&
 		(strcmp(blocker->code, "stopped") == 0 || strcmp(blocker->code, "freeze") == 0 ||
-		 strcmp(blocker->code, "window") == 0);
+		 strcmp(blocker->code, "window") == 0 || strcmp(blocker->code, "dependency") == 0);
+}
+
+/* The rules of time of an environment. */
+typedef struct EnvironmentWindows
+{
+	const InstanceKey *key;		/* of an instance of the environment */
+	WindowSet  *set;
+} EnvironmentWindows;
+
+/* The rules of time of an instance's environment, read when they are first asked for. */
+WindowSet *
+begin_windows(const Sql *sql, Beginning *beginning, const InstanceKey *key)
+{
+	EnvironmentWindows *windows;
+	ListCell   *cell;
+
+	foreach(cell, beginning->windows)
+	{
+		windows = lfirst(cell);
+		if (strcmp(windows->key->environment, key->environment) == 0 &&
+			strcmp(windows->key->project, key->project) == 0)
+			return windows->set;
+	}
+	windows = palloc(sizeof(EnvironmentWindows));
+	windows->key = key;
+	sql_push_latest();
+	windows->set = window_read(sql, key->project, key->environment, NULL);
+	PopActiveSnapshot();
+	beginning->windows = lcons(windows, beginning->windows);
+	return windows->set;
 }
 
 /*
  * Is a queued PROVISION or DECOMMISSION held back at a time, because the line is
- * stopped, a freeze is on, or its change windows are closed?  Then until is when
- * that ends, or GATE_NO_TIME.  Where no such rule applies to the instance, this
- * costs one look at three indexes.
+ * stopped, a freeze is on, its change windows are closed, or it awaits another
+ * component?  Then until is when that ends, or GATE_NO_TIME.  Where no such rule
+ * applies to the environment, this costs one look at three indexes.
  */
 static bool
-window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, TimestampTz *until)
+gates_hold(const Sql *sql, Beginning *beginning, const InstanceKey *key, int32 deployment, bool awaits,
+		   TimestampTz at, TimestampTz *until)
 {
 	GateCase	gate;
-	WindowSet  *set;
+	WindowSet  *set = begin_windows(sql, beginning, key);
 	ListCell   *cell;
 	bool		held = false;
 
-	sql_push_latest();
-	set = window_read(sql, key->project, key->environment, key->component);
-	PopActiveSnapshot();
-	if (!window_may_hold(set, at))
+	if (!awaits && !window_may_hold(set, at))
 		return false;
 	gate_open(sql, key, deployment, at, &gate);
 	gate.windows = set;
-	gate_judge_time(sql, &gate, at);
+	gate_judge_queued(sql, &gate);
 	*until = at;
 	foreach(cell, gate.blockers)
 	{
@@ -126,10 +154,20 @@ window_holds(const Sql *sql, const InstanceKey *key, int32 deployment, Timestamp
  * Does a PROVISION that waits lack a secret that its release requires?  The secret
  * was set when the PROVISION was queued, and may have been removed since.
  */
-static bool
-lacks_secret(const Sql *sql, const InstanceKey *key, int32 deployment)
+bool
+begin_lacks_secret(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
 	static Statement read = {"SELECT EXISTS (SELECT FROM promote_internal.lacking_secrets($1, $2, $3, $4))"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
+
+	return sql_bool(&rows, 0);
+}
+
+/* Does what waits in the queue wait for another component? */
+bool
+begin_awaits(const Sql *sql, const InstanceKey *key, int32 deployment)
+{
+	static Statement read = {"SELECT EXISTS (SELECT FROM promote_internal.awaited($1, $2, $3, $4))"};
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(deployment));
 
 	return sql_bool(&rows, 0);
@@ -141,28 +179,30 @@ lacks_secret(const Sql *sql, const InstanceKey *key, int32 deployment)
  * changed since it was queued.  A PLAN is held to nothing.
  */
 void
-begin_hold(const InstanceKey *key, DeploymentAction action, const char *bundle, const char *version)
+begin_hold(Beginning *beginning, const InstanceKey *key, DeploymentAction action, const char *bundle,
+		   const char *version)
 {
-	Datum		view;
-
 	if (action == ACTION_PLAN)
 		return;
-	view = rule_view();
-	rule_hold(RULE_ALL, key->project, key->environment, view);
+	if (beginning->view == 0)
+		beginning->view = rule_view();
+	rule_hold(RULE_ALL, key->project, key->environment, beginning->view);
 	if (action == ACTION_PROVISION)
-		rule_hold(RULE_RELEASE, bundle, version, view);
+		rule_hold(RULE_RELEASE, bundle, version, beginning->view);
 }
 
 /*
- * Is a queued deployment held back now, by a stopped line, a missing secret, a
- * freeze or closed change windows?  Then until is when that ends; GATE_NO_TIME:
- * that is not known, as with a missing secret.  Nothing holds back a PLAN.  The
- * caller holds the instance's lock, which removing a secret takes as well.
+ * Is a queued PROVISION or DECOMMISSION held back now, by a missing secret, another
+ * component that comes first, a stopped line, a freeze or closed change windows?  Then
+ * until is when that ends; GATE_NO_TIME: that is not known, as with a missing secret.
+ * The caller holds the instance's lock, which removing a secret takes as well, and has
+ * looked for the secrets and for other components.
  */
 bool
-begin_is_held(const Sql *sql, const InstanceKey *key, int32 deployment, DeploymentAction action, TimestampTz *until)
+begin_is_held(const Sql *sql, Beginning *beginning, const InstanceKey *key, int32 deployment, bool lacks_secret,
+			  bool awaits, TimestampTz *until)
 {
 	*until = GATE_NO_TIME;
-	return action != ACTION_PLAN &&
-		(lacks_secret(sql, key, deployment) || window_holds(sql, key, deployment, GetCurrentTimestamp(), until));
+	return lacks_secret ||
+		gates_hold(sql, beginning, key, deployment, awaits, GetCurrentTimestamp(), until);
 }

@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "base/argument.h"
+#include "base/batch.h"
 #include "base/errors.h"
 #include "compose/entry.h"
 #include "deployment/deploy.h"
@@ -24,8 +25,10 @@
 #include "ledger/notify.h"
 #include "promotion/carry.h"
 #include "promotion/diff.h"
+#include "promotion/recording.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
+#include "registry/rescue.h"
 #include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_instance);
@@ -36,17 +39,6 @@ PG_FUNCTION_INFO_V1(promote_propose_deployment);
 PG_FUNCTION_INFO_V1(promote_approve_deployment);
 PG_FUNCTION_INFO_V1(promote_reject_deployment);
 PG_FUNCTION_INFO_V1(promote_abort_deployment);
-
-/* What is asked for. */
-typedef struct Request
-{
-	InstanceKey key;
-	DeploymentAction action;
-	DeploymentStatus status;	/* PENDING, or PROPOSED */
-	int32		plan;			/* 0: none is named */
-	const char *message;		/* NULL: none */
-	const char *deploy_as;		/* of a PLAN that is to be deployed: by whose grants; NULL: it is not */
-} Request;
 
 /*
  * Number of a deployment with the content of an order that is not over, see
@@ -120,7 +112,7 @@ write_order(const Sql *sql, Review *review, DeploymentOrder *order)
 
 /* Fill in the order to plan or provision what is desired. */
 static void
-fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrder *order)
+fill_order(const Sql *sql, Review *review, const OrderRequest *request, DeploymentOrder *order)
 {
 	ProposedRevision *proposed = &review->proposed;
 
@@ -143,23 +135,79 @@ fill_order(const Sql *sql, Review *review, const Request *request, DeploymentOrd
 	};
 }
 
-/* Plan what the instance desires, or provision it by the plan that was reviewed. */
+/* The diff that takes everything away. */
+static Jsonb *
+diff_to_nothing(const Carried *runs)
+{
+	Mask	   *mask = mask_create(runs->schema);
+	Entries		entries = {NULL};
+
+	mask_add_origin(mask, runs->params, runs->kept);
+	entries_add_release(&entries, runs, NULL);
+	entries_add_leaves(&entries, mask, runs, NULL);
+	entries_add_references(&entries, runs->references, NULL, NIL);
+	return entries_document(&entries);
+}
+
+/* Judge decommissioning what the last change of the instance has left there, and fill in the order. */
 static int32
-order_desired(const Sql *sql, Review *review, const Request *request)
+judge_decommission(const Sql *sql, Review *review, const OrderRequest *request, DeploymentOrder *order)
+{
+	Carried    *runs = palloc(sizeof(Carried));
+
+	if (review->proposed.decommissioned)
+		return review->changed_by;
+	review_decommission(review);
+	if (!deployment_carries(sql, &review->proposed.key, review->changed_by, sql->reads, runs))
+		elog(ERROR, "deployment %d is not there", review->changed_by);
+	*order = (DeploymentOrder) {
+		.action = request->action,
+		.status = request->status,
+		.revision = runs->revision,
+		.base = runs,
+		.bundle = runs->bundle,
+		.version = runs->version,
+		.rendered_digest = runs->rendered_digest,
+		.references = runs->references,
+		.diff = diff_to_nothing(runs),
+		.destructive = true,
+		.plan_digest = decommission_digest(runs->rendered_digest, review->changed_by),
+		.message = request->message
+	};
+	return 0;
+}
+
+/*
+ * Judge what is to be decommissioned, planned, or provisioned by the plan that was reviewed, and fill in the order.
+ * Returns the number of the deployment that has brought it about already; 0: none has.
+ */
+int32
+deploy_judge(const Sql *sql, Review *review, const OrderRequest *request, DeploymentOrder *order)
 {
 	bool		provision = request->action == ACTION_PROVISION;
-	DeploymentOrder order;
 	Deployment	plan = {.deployment = 0};
 
+	if (request->action == ACTION_DECOMMISSION)
+		return judge_decommission(sql, review, request, order);
 	if (provision && review_is_carried_out(sql, review, request->plan))
 		return review->changed_by;
 	review_judge(sql, review);
 	if (provision)
 		review_find_plan(sql, review, request->plan, &plan);
-	fill_order(sql, review, request, &order);
-	order.plan = plan.deployment;
-	order.plan_digest = plan.plan_digest;
-	return write_order(sql, review, &order);
+	fill_order(sql, review, request, order);
+	order->plan = plan.deployment;
+	order->plan_digest = plan.plan_digest;
+	return 0;
+}
+
+/* Plan what the instance desires, provision it by the plan that was reviewed, or decommission it. */
+static int32
+order_desired(const Sql *sql, Review *review, const OrderRequest *request)
+{
+	DeploymentOrder order;
+	int32		number = deploy_judge(sql, review, request, &order);
+
+	return number != 0 ? number : write_order(sql, review, &order);
 }
 
 /* Refuse to deploy a plan that was to be deployed as it is where it brings back what was decommissioned. */
@@ -179,10 +227,10 @@ refuse_reviving(const Review *review, int32 plan)
  * there is none.  Deploys it where that was kept off then and the gates are open now.
  */
 static int32
-deployed_plan(const Sql *sql, Review *review, const Request *request)
+deployed_plan(const Sql *sql, Review *review, const OrderRequest *request)
 {
 	const InstanceKey *key = &request->key;
-	Request		provision = {.key = *key,.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,
+	OrderRequest provision = {.key = *key,.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,
 	.message = request->message};
 	Deployment	found;
 
@@ -203,52 +251,9 @@ deployed_plan(const Sql *sql, Review *review, const Request *request)
 	return provision.plan;
 }
 
-/* The diff that takes everything away. */
-static Jsonb *
-diff_to_nothing(const Carried *runs)
-{
-	Mask	   *mask = mask_create(runs->schema);
-	Entries		entries = {NULL};
-
-	mask_add_origin(mask, runs->params, runs->kept);
-	entries_add_release(&entries, runs, NULL);
-	entries_add_leaves(&entries, mask, runs, NULL);
-	entries_add_references(&entries, runs->references, NULL, NIL);
-	return entries_document(&entries);
-}
-
-/* Decommission what the last change of the instance has left there. */
-static int32
-order_decommission(const Sql *sql, Review *review, const Request *request)
-{
-	DeploymentOrder order;
-	Carried		runs;
-
-	if (review->proposed.decommissioned)
-		return review->changed_by;
-	review_decommission(review);
-	if (!deployment_carries(sql, &review->proposed.key, review->changed_by, false, &runs))
-		elog(ERROR, "deployment %d is not there", review->changed_by);
-	order = (DeploymentOrder) {
-		.action = request->action,
-		.status = request->status,
-		.revision = runs.revision,
-		.base = &runs,
-		.bundle = runs.bundle,
-		.version = runs.version,
-		.rendered_digest = runs.rendered_digest,
-		.references = runs.references,
-		.diff = diff_to_nothing(&runs),
-		.destructive = true,
-		.plan_digest = decommission_digest(runs.rendered_digest, review->changed_by),
-		.message = request->message
-	};
-	return write_order(sql, review, &order);
-}
-
 /* Lock what the order is judged by, and read it.  No rules apply to a PLAN alone. */
 static void
-open_review(const Sql *sql, const Request *request, Review *review)
+open_review(const Sql *sql, const OrderRequest *request, Review *review)
 {
 	if (request->action == ACTION_PLAN && request->deploy_as == NULL)
 		instance_lock(sql, &request->key, true);
@@ -259,12 +264,11 @@ open_review(const Sql *sql, const Request *request, Review *review)
 
 /* Queue or propose what is asked for, unless that exists already; returns its number. */
 static int32
-order(const Sql *sql, Review *review, const Request *request)
+order(const Sql *sql, Review *review, const OrderRequest *request)
 {
 	int32		number = request->deploy_as ? deployed_plan(sql, review, request) : 0;
 
 	return number != 0 ? number :
-		request->action == ACTION_DECOMMISSION ? order_decommission(sql, review, request) :
 		order_desired(sql, review, request);
 }
 
@@ -275,7 +279,7 @@ order(const Sql *sql, Review *review, const Request *request)
 int32
 deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, int32 plan, const char *message)
 {
-	Request		request = {*key, action, DEPLOYMENT_PENDING, plan, message};
+	OrderRequest request = {*key, action, DEPLOYMENT_PENDING, plan, message};
 	Review		review;
 
 	open_review(sql, &request, &review);
@@ -289,7 +293,7 @@ deploy_order(const Sql *sql, const InstanceKey *key, DeploymentAction action, in
 void
 deploy_unseen(const Sql *sql, const InstanceKey *key, int32 plan, const char *message)
 {
-	Request		request = {*key, ACTION_PROVISION, DEPLOYMENT_PENDING, plan, message};
+	OrderRequest request = {*key, ACTION_PROVISION, DEPLOYMENT_PENDING, plan, message};
 	Review		review;
 
 	open_review(sql, &request, &review);
@@ -302,7 +306,7 @@ deploy_unseen(const Sql *sql, const InstanceKey *key, int32 plan, const char *me
  * the argument expected_revision; -1: the verb has none.
  */
 static Datum
-place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
+place_order(FunctionCallInfo fcinfo, const OrderRequest *request, int expected)
 {
 	Sql			sql;
 	Review		review;
@@ -310,7 +314,7 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 	sql_enter(&sql);
 	open_review(&sql, request, &review);
 	if (expected >= 0)
-		stage_check_revision(fcinfo, expected, &review.proposed);
+		stage_check_revision(fcinfo->args[expected], &review.proposed);
 	return deployment_result(&sql, deployment_row(&sql, &request->key, order(&sql, &review, request)));
 }
 
@@ -321,7 +325,7 @@ place_order(FunctionCallInfo fcinfo, const Request *request, int expected)
 Datum
 promote_plan_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = ACTION_PLAN,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
+	OrderRequest request = {.action = ACTION_PLAN,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
 
 	argument_instance_for(fcinfo, 0, "instance", "plan", &request.key);
 	return place_order(fcinfo, &request, 2);
@@ -334,7 +338,8 @@ promote_plan_instance(PG_FUNCTION_ARGS)
 Datum
 promote_deploy_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 2)};
+	OrderRequest request = {.action = ACTION_PROVISION,.status = DEPLOYMENT_PENDING,
+	.message = argument_text(fcinfo, 2)};
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
 	request.plan = value_int(fcinfo->args[1]);
@@ -348,7 +353,7 @@ promote_deploy_instance(PG_FUNCTION_ARGS)
 Datum
 promote_plan_and_deploy(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = ACTION_PLAN,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
+	OrderRequest request = {.action = ACTION_PLAN,.status = DEPLOYMENT_PENDING,.message = argument_text(fcinfo, 1)};
 
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &request.key);
 	access_require("plan", &request.key);
@@ -360,7 +365,7 @@ promote_plan_and_deploy(PG_FUNCTION_ARGS)
 Datum
 promote_decommission_instance(PG_FUNCTION_ARGS)
 {
-	Request		request = {.action = ACTION_DECOMMISSION,.status = DEPLOYMENT_PENDING,
+	OrderRequest request = {.action = ACTION_DECOMMISSION,.status = DEPLOYMENT_PENDING,
 	.message = argument_text(fcinfo, 1)};
 
 	argument_instance_for(fcinfo, 0, "instance", "decommission", &request.key);
@@ -382,7 +387,7 @@ proposing(DeploymentAction action)
 Datum
 promote_propose_deployment(PG_FUNCTION_ARGS)
 {
-	Request		request = {.status = DEPLOYMENT_PROPOSED,.message = argument_text(fcinfo, 3)};
+	OrderRequest request = {.status = DEPLOYMENT_PROPOSED,.message = argument_text(fcinfo, 3)};
 
 	request.action = argument_action(PG_ARGISNULL(1) ? "PROVISION" : argument_text(fcinfo, 1));
 	argument_instance_for(fcinfo, 0, "instance", proposing(request.action), &request.key);
@@ -403,62 +408,109 @@ notify_vote(const GateCase *gate, bool approved)
 	notify(&(Notice) {gate->instance, 0, gate->deployment, approved ? "APPROVE" : "REJECT", NULL});
 }
 
-/*
- * Record the caller's vote on a completed plan, unless it stands already.  Raises
- * PM_INVALID_APPROVAL where it would count under no rule.  The locks of the case
- * are held.
- */
+/* Refuse a vote on a plan that would count under no rule: PM_INVALID_APPROVAL. */
 static void
-vote_on_plan(const Sql *sql, const Deployment *plan, bool approved, const char *reason)
+require_vote(const GateCase *gate, const VoteOutcome *outcome)
 {
-	GateCase	gate;
-	VoteOutcome outcome;
-
-	gate_open(sql, &plan->key, plan->deployment, GetCurrentTimestamp(), &gate);
-	approval_vote(sql, &gate, approved, reason, &outcome);
-	if (outcome.given == 0 && outcome.standing == 0)
-		ereport(ERROR,
-				(errcode(PM_INVALID_APPROVAL),
-				 errmsg("\"%s\" has no vote on plan %d of \"%s\"", current_actor(), plan->deployment,
-						gate.instance),
-				 outcome.words.len > 0 ? errdetail_internal("%s", outcome.words.data) :
-				 errdetail("No rule of environment \"%s\" asks for approvals of it.", plan->key.environment),
-				 errhint("promote.approval_status shows whose approval is asked for; the rules are in promote.approval_rule.")));
-	if (outcome.given > 0)
-		notify_vote(&gate, approved);
+	if (outcome->given > 0 || outcome->standing > 0)
+		return;
+	ereport(ERROR,
+			(errcode(PM_INVALID_APPROVAL),
+			 errmsg("\"%s\" has no vote on plan %d of \"%s\"", current_actor(), gate->deployment, gate->instance),
+			 outcome->words.len > 0 ? errdetail_internal("%s", outcome->words.data) :
+			 errdetail("No rule of environment \"%s\" asks for approvals of it.", gate->key.environment),
+			 errhint("promote.approval_status shows whose approval is asked for; the rules are in promote.approval_rule.")));
 }
 
 /*
- * Record the caller's vote on a proposal.  Returns true, with a NOTICE, if it
- * stays a proposal because others have to approve, too, or another gate is
- * closed.  Returns false if it can be approved now, or if the caller has no vote:
- * then taking the step judges the gates.  The locks of the case are held.
+ * Record the caller's votes on completed plans of several instances, of each at most one, unless they
+ * stand already.  Of the plans the keys and the deployments are set.  Raises PM_INVALID_APPROVAL where
+ * one would count under no rule.  The locks of the cases are held.
  */
-static bool
-vote_on_proposal(const Sql *sql, const Deployment *proposal, const char *message)
+void
+deploy_vote(const Sql *sql, GateCase *plans, int count, bool approved, const char *reason)
 {
-	GateCase	gate;
-	VoteOutcome outcome;
+	VoteOutcome *outcomes = palloc(count * sizeof(VoteOutcome));
 
-	if (proposal->action == ACTION_PLAN)
-		return false;
-	gate_open(sql, &proposal->key, proposal->deployment, GetCurrentTimestamp(), &gate);
-	approval_check_own(sql, &gate);
-	if (gate.plan_digest == NULL)
-		return false;
-	approval_vote(sql, &gate, true, message, &outcome);
-	if (outcome.given == 0 && outcome.standing == 0)
-		return false;
-	if (outcome.given > 0)
-		notify_vote(&gate, true);
-	gate_judge(sql, &gate, GATES_ALL);
-	if (!gate_is_closed(&gate))
-		return false;
-	ereport(NOTICE,
-			(errmsg("deployment %d of \"%s\" stays a proposal", proposal->deployment, gate.instance),
-			 errdetail_internal("%s", gate_reasons(&gate)),
-			 errhint("The approval is kept.")));
-	return true;
+	gate_open_all(sql, plans, count);
+	approval_vote(sql, plans, count, approved, reason, outcomes);
+	for (int i = 0; i < count; i++)
+		require_vote(&plans[i], &outcomes[i]);
+	for (int i = 0; i < count; i++)
+		if (outcomes[i].given > 0)
+			notify_vote(&plans[i], approved);
+}
+
+/*
+ * Record the caller's votes on proposals, and say of each why it stays one: others have to approve, too, or another
+ * gate is closed.  Where the caller has no vote, taking the step judges the gates.
+ */
+static void
+vote_on_proposals(const Sql *sql, Undecided *proposals, int count, const char *message)
+{
+	GateCase   *cases = palloc(count * sizeof(GateCase));
+	VoteOutcome *outcomes = palloc(count * sizeof(VoteOutcome));
+	Undecided **voted = palloc(count * sizeof(Undecided *));
+	int			opened = 0;
+	int			last = 0;
+
+	for (int i = 0; i < count; i++)
+		if (proposals[i].action != ACTION_PLAN)
+		{
+			voted[opened] = &proposals[i];
+			cases[opened++] = (GateCase) {.key = *proposals[i].key,.deployment = proposals[i].number};
+		}
+	if (opened == 0)
+		return;
+	gate_open_all(sql, cases, opened);
+	for (int i = 0; i < opened; i++)
+	{
+		approval_check_own(sql, &cases[i]);
+		if (cases[i].plan_digest == NULL)
+			continue;
+		voted[last] = voted[i];
+		cases[last++] = cases[i];
+	}
+	approval_vote(sql, cases, last, true, message, outcomes);
+	for (int i = 0; i < last; i++)
+	{
+		if (outcomes[i].given > 0)
+			notify_vote(&cases[i], true);
+		else if (outcomes[i].standing == 0)
+			continue;
+		gate_judge(sql, &cases[i], GATES_ALL);
+		if (gate_is_closed(&cases[i]))
+			voted[i]->stays = gate_reasons(&cases[i]);
+	}
+}
+
+/*
+ * Approve or reject proposals of several instances, of each at most one, under the locks of their cases.  Those whose
+ * gates are closed although the caller's vote stands stay proposals, and say why.
+ */
+void
+deploy_decide_proposals(const Sql *sql, Undecided *proposals, int count, bool approved, const char *reason)
+{
+	static Statement step = {"UPDATE promote.deployment AS d SET status = $1, reason = $2 FROM decided_proposal AS k"
+		" WHERE " SAME_INSTANCE("d", "k") " AND d.deployment = k.deployment RETURNING d.deployment"};
+	static const char *const columns[] = {"project", "environment", "component", "deployment"};
+	Batch		batch = {.name = "decided_proposal",.columns = columns};
+	SqlRows		rows;
+
+	if (approved)
+		vote_on_proposals(sql, proposals, count, reason);
+	batch_begin(&batch);
+	for (int i = 0; i < count; i++)
+		if (proposals[i].stays == NULL)
+			batch_put(&batch, AS_KEY(proposals[i].key), AS_INT(proposals[i].number));
+	if (batch.count == 0)
+		return;
+	batch_open(&batch);
+	rows = guarded_run(sql, &step, AS_TEXT(deployment_statuses[approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_REJECTED]),
+					   AS_TEXT(reason));
+	if (rows.count != batch.count)
+		elog(ERROR, "the proposals of a set were not all decided");
+	batch_end(&batch);
 }
 
 /* Has the caller approved the proposal, which has gone on since? */
@@ -469,18 +521,37 @@ is_approved_by_caller(const Deployment *deployment)
 }
 
 /*
- * Approve or reject.  Doing so twice is doing it once.  A vote on a completed PLAN leaves its status alone; a
- * proposal that is approved is queued if its gates are open.
+ * Approve or reject a deployment, under its locks.  Doing so twice is doing it once.  A vote on a completed PLAN leaves
+ * its status alone; a proposal that is approved is queued if its gates are open.  Returns the reasons why it stays a
+ * proposal; NULL: it does not.
  */
+char *
+deploy_decide(const Sql *sql, const InstanceKey *key, int32 number, bool approved, const char *reason)
+{
+	DeploymentStatus to = approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_REJECTED;
+	Undecided	proposal = {key, number};
+	Deployment	deployment;
+
+	deployment_load(sql, key, number, &deployment);
+	proposal.action = deployment.action;
+	if (approval_votes_on(&deployment))
+		deploy_vote(sql, &(GateCase) {.key = *key,.deployment = number}, 1, approved, reason);
+	else if (deployment.status == DEPLOYMENT_PROPOSED)
+		deploy_decide_proposals(sql, &proposal, 1, approved, reason);
+	else if (deployment.status != to && !(approved && is_approved_by_caller(&deployment)))
+		refuse_step(key, number, deployment.status, deployment_statuses[to]);
+	return proposal.stays;
+}
+
+/* Approve or reject, for the verbs of one. */
 static Datum
 decide(FunctionCallInfo fcinfo, bool approved)
 {
-	DeploymentStatus to = approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_REJECTED;
 	char	   *reason = argument_text(fcinfo, 2);
+	char	   *stays;
 	int32		number;
 	Sql			sql;
 	InstanceKey key;
-	Deployment	deployment;
 
 	argument_instance_for(fcinfo, 0, "instance", "approve", &key);
 	number = argument_number(fcinfo, 1, "deployment");
@@ -488,17 +559,13 @@ decide(FunctionCallInfo fcinfo, bool approved)
 	if (approved)
 		rule_hold_case(&sql, &key);
 	else
-		instance_rescue(&sql, &key);
-	deployment_load(&sql, &key, number, &deployment);
-	if (approval_votes_on(&deployment))
-		vote_on_plan(&sql, &deployment, approved, reason);
-	else if (deployment.status != to && !(approved && is_approved_by_caller(&deployment)))
-	{
-		if (deployment.status != DEPLOYMENT_PROPOSED)
-			refuse_step(&key, number, deployment.status, deployment_statuses[to]);
-		if (!approved || !vote_on_proposal(&sql, &deployment, reason))
-			return deployment_result(&sql, deployment_step(&sql, &deployment, to, reason));
-	}
+		instance_rescue(&sql, &key, rescue_deadline());
+	stays = deploy_decide(&sql, &key, number, approved, reason);
+	if (stays)
+		ereport(NOTICE,
+				(errmsg("deployment %d of \"%s\" stays a proposal", number, instance_key_name(&key)),
+				 errdetail_internal("%s", stays),
+				 errhint("The approval is kept.")));
 	return deployment_result(&sql, deployment_row(&sql, &key, number));
 }
 
@@ -539,7 +606,7 @@ promote_abort_deployment(PG_FUNCTION_ARGS)
 	argument_instance_for(fcinfo, 0, "instance", "deploy", &key);
 	number = argument_number(fcinfo, 1, "deployment");
 	sql_enter(&sql);
-	instance_rescue(&sql, &key);
+	instance_rescue(&sql, &key, rescue_deadline());
 	/* heartbeats and logs of a worker lock the deployment without its instance */
 	(void) deployment_lock(&sql, &key, number, true);
 	deployment_load(&sql, &key, number, &deployment);

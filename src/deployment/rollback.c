@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "compose/entry.h"
 #include "deployment/deploy.h"
+#include "deployment/rollback.h"
 #include "gate/gate.h"
 #include "json/writer.h"
 #include "ledger/config_digest.h"
@@ -24,40 +25,11 @@
 #include "promotion/diff.h"
 #include "registry/instance.h"
 #include "registry/remote_reference.h"
+#include "registry/rescue.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_rollback_instance);
 PG_FUNCTION_INFO_V1(promote_rehearse_rollback);
-
-/* A rollback as it is asked for, and what is read for it. */
-typedef struct Rollback
-{
-	InstanceKey key;
-	int32		wanted;			/* revision that is asked for; 0: the last one deployed that is not desired */
-	int32		desired;		/* the instance's revision; 0: none */
-
-	/* where it leads to; 0 and NULL: to nothing that ran */
-	int32		revision;
-	char	   *bundle;
-	const char *version;		/* release that ran */
-	bool		is_desired;		/* the desired revision, by the release that its constraint selects now */
-	char	   *block_reason;	/* NULL: the release may be deployed */
-	char	   *channel;
-	char	   *judged_version; /* release that the revision was judged by */
-	Jsonb	   *judged_schema;	/* schema of judged_version; NULL: that is the release that ran */
-	Jsonb	   *params;
-	Jsonb	   *kept;			/* paths of the revision that keep marks; NULL: none */
-
-	ProposedRevision proposed;
-	List	   *obstacles;		/* Obstacle * */
-} Rollback;
-
-static const SqlField target_fields[] = {
-	SQL_FIELDS(Rollback, "t", desired, revision, bundle, version, is_desired, block_reason),
-	SQL_FIELD(Rollback, channel, "t.release_channel"),
-	SQL_FIELDS(Rollback, "t", judged_version, judged_schema, params),
-	SQL_FIELD(Rollback, kept, "t.kept_marks")
-};
 
 static const SqlField loss_fields[] = {
 	SQL_FIELD(Obstacle, path, "l.address"),
@@ -92,8 +64,9 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Rollback *rollback)
 static void
 read_target(const Sql *sql, Rollback *rollback)
 {
-	static Statement read = SQL_ROWS(target_fields,
-									 "SELECT $* FROM promote_internal.rollback_target($1, $2, $3, $4) AS t");
+	static const SqlField fields[] = {ROLLBACK_TARGET_FIELDS};
+	static Statement read = SQL_ROWS(fields,
+									 "SELECT $* FROM promote_internal.rollback_target($1, $2, $3, $4, NULL) AS t");
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key), AS_NUMBER(rollback->wanted));
 
 	if (!sql_row(&rows, 0, rollback))
@@ -104,8 +77,8 @@ read_target(const Sql *sql, Rollback *rollback)
 static char *
 deployed_revisions(const Sql *sql, const Rollback *rollback)
 {
-	static Statement read = {"SELECT promote_internal.deployed_revisions($1, $2, $3)"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key));
+	static Statement read = {"SELECT promote_internal.deployed_revisions($1, $2, $3, $4)"};
+	SqlRows		rows = sql_run(sql, &read, AS_KEY(&rollback->key), AS_INT(rollback->wanted));
 
 	return sql_text(&rows, 0);
 }
@@ -145,47 +118,41 @@ add_nothing_deployed(const Sql *sql, Rollback *rollback)
 }
 
 /*
- * Make the proposal: the old configuration by the release that ran with it, from the old channel.  Where that is
- * what is desired already, it is proposed as it is, by its own constraint, and not staged again.
+ * By which constraint and channel the instance's own state is read to be proposed: the release that ran with the old
+ * one.  Where that is what is desired already, it is proposed as it is, by its own constraint, and not staged again.
  */
-static void
-propose(const Sql *sql, Rollback *rollback)
+ReleaseWish
+rollback_release(const Rollback *rollback)
+{
+	return rollback->is_desired ? (ReleaseWish) {NULL, NULL} : (ReleaseWish) {rollback->version, rollback->channel};
+}
+
+/* Make the proposal that was read by rollback_release that of the old configuration. */
+void
+rollback_adopt(Rollback *rollback)
 {
 	ProposedRevision *proposed = &rollback->proposed;
 
 	if (rollback->is_desired)
-	{
-		proposal_from(sql, &rollback->key, rollback->key.environment, NULL, NULL, false, proposed);
 		/* by the release that it was judged by, it would be a change */
 		proposed->current_version = unconstify(char *, rollback->version);
-		return;
+	else if (rollback->revision > 0)
+	{
+		proposed->proposal.params = proposed->proposal.source_params = rollback->params;
+		proposed->proposal.source_kept = rollback->kept;
+		proposed->proposal.other_schemas[2] = rollback->judged_schema;
+		proposed->source_revision = rollback->revision;
+		proposed->source_version = rollback->judged_version;
 	}
-	proposal_from(sql, &rollback->key, rollback->key.environment, rollback->version, rollback->channel, false,
-				  proposed);
-	if (rollback->revision == 0)
-		return;
-	proposed->proposal.params = proposed->proposal.source_params = rollback->params;
-	proposed->proposal.source_kept = rollback->kept;
-	proposed->proposal.other_schemas[2] = rollback->judged_schema;
-	proposed->source_revision = rollback->revision;
-	proposed->source_version = rollback->judged_version;
 }
 
-/*
- * Make the proposal and find what stands in its way.  With allow_replace,
- * immutable values do not.
- */
-static void
-read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
+/* Find what stands in the way of a proposal.  With allow_replace, immutable values do not. */
+void
+rollback_judge(const Sql *sql, Rollback *rollback, bool allow_replace)
 {
 	Proposal   *proposal = &rollback->proposed.proposal;
 	ListCell   *cell;
 
-	read_target(sql, rollback);
-	if (rollback->wanted > rollback->desired)
-		refuse_wanted(rollback, rollback->desired == 0 ? "It has none at all." :
-					  psprintf("Its revisions are numbered from 1 to %d.", rollback->desired));
-	propose(sql, rollback);
 	proposal->allow_replace = allow_replace;
 	if (rollback->revision == 0)
 	{
@@ -211,6 +178,23 @@ read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
 		}
 		carry_judge(sql, &rollback->proposed, false);
 	}
+}
+
+/* Make the proposal and find what stands in its way. */
+static void
+read_rollback(const Sql *sql, Rollback *rollback, bool allow_replace)
+{
+	ReleaseWish release;
+
+	read_target(sql, rollback);
+	if (rollback->wanted > rollback->desired)
+		refuse_wanted(rollback, rollback->desired == 0 ? "It has none at all." :
+					  psprintf("Its revisions are numbered from 1 to %d.", rollback->desired));
+	release = rollback_release(rollback);
+	proposal_from(sql, &rollback->key, rollback->key.environment, release.constraint, release.channel, false,
+				  &rollback->proposed);
+	rollback_adopt(rollback);
+	rollback_judge(sql, rollback, allow_replace);
 }
 
 /* What to do about an obstacle. */
@@ -268,8 +252,8 @@ is_in_the_way(const Rollback *rollback, const Obstacle *obstacle)
 }
 
 /* Refuse a rollback that obstacles stop, with all of them, by the SQLSTATE of the first. */
-static void
-check_obstacles(const Rollback *rollback)
+void
+rollback_require(const Rollback *rollback)
 {
 	int			sqlstate = 0;
 	StringInfoData reasons;
@@ -313,7 +297,7 @@ rollback_stage(const Sql *sql, const InstanceKey *key, int32 revision, const cha
 
 	instance_lock(sql, key, true);
 	read_rollback(sql, &rollback, false);
-	check_obstacles(&rollback);
+	rollback_require(&rollback);
 	rollback.proposed.plan = true;
 	stage_write(sql, &staging, &rollback.proposed, caller, staged);
 }
@@ -334,10 +318,10 @@ promote_rollback_instance(PG_FUNCTION_ARGS)
 	take_arguments(fcinfo, "promote", &rollback);
 	staging.source_environment = rollback.key.environment;
 	sql_enter(&sql);
-	instance_rescue(&sql, &rollback.key);
+	instance_rescue(&sql, &rollback.key, rescue_deadline());
 	read_rollback(&sql, &rollback, argument_bool(fcinfo, 5, false));
-	stage_check_revision(fcinfo, 3, &rollback.proposed);
-	check_obstacles(&rollback);
+	stage_check_revision(fcinfo->args[3], &rollback.proposed);
+	rollback_require(&rollback);
 	rollback.proposed.plan = argument_bool(fcinfo, 4, true);
 	stage_write(&sql, &staging, &rollback.proposed, sql.caller, &staged);
 	sql_leave(&sql);

@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "base/attempt.h"
 #include "base/trigger.h"
@@ -65,24 +67,17 @@ note(const Settled *settled, const char *reason)
 	sql_leave(&sql);
 }
 
-/*
- * promote_internal.settle_plan() returns trigger
- *
- * AFTER UPDATE of deployment, for each row: where a PLAN that is to be deployed has completed,
- * deploys it, or notes why not.
- */
-Datum
-promote_settle_plan(PG_FUNCTION_ARGS)
+/* Where a PLAN that is to be deployed has completed by an update, deploy it, or note why not. */
+static void
+settle(const TriggerData *data)
 {
-	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_newtuple;
 	Settled		settled;
 	Refusal		refusal;
 
-	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || !trigger_differs(data, "status") ||
-		trigger_is_null(data, row, "deploy_as") ||
+	if (trigger_is_null(data, row, "deploy_as") || !trigger_differs(data, "status") ||
 		strcmp(trigger_text(data, row, "status"), deployment_statuses[DEPLOYMENT_COMPLETED]) != 0)
-		return PointerGetDatum(NULL);
+		return;
 	settled = (Settled) {
 		.key = {
 			trigger_text(data, row, "project"), trigger_text(data, row, "environment"),
@@ -95,5 +90,34 @@ promote_settle_plan(PG_FUNCTION_ARGS)
 	};
 	if (!attempt(deploy_for, &settled, &refusal))
 		note(&settled, refusal.message);
+}
+
+/*
+ * promote_internal.settle_plan() returns trigger
+ *
+ * AFTER UPDATE of deployment, for each statement, with the transition tables old_deployment and
+ * new_deployment.
+ */
+Datum
+promote_settle_plan(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER);
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "promote settled plan", ALLOCSET_SMALL_SIZES);
+	TransitionRows rows;
+
+	for (bool more = transition_open(data, &rows); more; more = rows.left)
+	{
+		MemoryContext outer = MemoryContextSwitchTo(each);
+		TriggerData row;
+
+		CHECK_FOR_INTERRUPTS();
+		transition_row(&rows, &row);
+		settle(&row);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(each);
+		transition_next(&rows);
+	}
+	transition_close(&rows);
+	MemoryContextDelete(each);
 	return PointerGetDatum(NULL);
 }

@@ -15,10 +15,12 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "base/batch.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
@@ -102,9 +104,10 @@ static const char *const state_names[] = {
 /* An UPDATE of the table. */
 typedef struct Update
 {
-	const TriggerData *data;
+	TriggerData data;			/* with this row, also where the trigger is one per statement */
 	HeapTuple	old;
 	HeapTuple	new;			/* without the values that the guard fills in */
+	List	   *changes;		/* names of the columns that it changes: char * */
 	InstanceKey key;
 	int32		deployment;
 	DeploymentAction action;
@@ -118,8 +121,6 @@ typedef struct Update
 	Datum		values[MAX_REPLACED];
 	bool		nulls[MAX_REPLACED];
 
-	/* what is recorded of it */
-	const Sql  *sql;
 	const char *event;			/* what the audit log calls it; NULL: it is not recorded */
 } Update;
 
@@ -130,9 +131,10 @@ read_update(const TriggerData *data, Update *update)
 	HeapTuple	new = data->tg_newtuple;
 
 	*update = (Update) {
-		.data = data,
+		.data = *data,
 		.old = data->tg_trigtuple,
 		.new = new,
+		.changes = trigger_changes(data),
 		.key = {
 			trigger_text(data, new, "project"), trigger_text(data, new, "environment"),
 			trigger_text(data, new, "component")
@@ -145,11 +147,18 @@ read_update(const TriggerData *data, Update *update)
 	};
 }
 
+/* Does the update change that column? */
+static bool
+differs(const Update *update, const char *column)
+{
+	return names_hold(update->changes, column);
+}
+
 /* Is a column NULL in the new row? */
 static bool
 is_null(const Update *update, const char *column)
 {
-	return trigger_is_null(update->data, update->new, column);
+	return trigger_is_null(&update->data, update->new, column);
 }
 
 /* Give a column another value in the new row. */
@@ -157,7 +166,7 @@ static void
 set(Update *update, const char *column, SqlValue value)
 {
 	Assert(update->replaced < MAX_REPLACED);
-	update->numbers[update->replaced] = SPI_fnumber(RelationGetDescr(update->data->tg_relation), column);
+	update->numbers[update->replaced] = SPI_fnumber(RelationGetDescr(update->data.tg_relation), column);
 	update->values[update->replaced] = value.datum;
 	update->nulls[update->replaced] = value.isnull;
 	update->replaced++;
@@ -242,7 +251,7 @@ require_step(const Update *update)
 
 	if (find_step(update->from, update->to))
 		return;
-	to = trigger_text(update->data, update->new, "status");
+	to = trigger_text(&update->data, update->new, "status");
 	refuse_step(&update->key, update->deployment, update->from, to ? to : "null");
 }
 
@@ -266,25 +275,6 @@ refuse_hand(const char *column)
 			 errmsg("column \"%s\" of \"deployment\" is kept by promote", column),
 			 errdetail("It follows from the deployment's steps."),
 			 errhint("Take the step: promote.claim_deployment, promote.heartbeat_deployment, promote.release_deployment and others.")));
-}
-
-/*
- * The next column, from the place at on, to which an update gives another value;
- * NULL: there is none.  at is moved behind it.
- */
-static const char *
-next_change(const Update *update, int *at)
-{
-	TupleDesc	row_type = RelationGetDescr(update->data->tg_relation);
-
-	while (*at < row_type->natts)
-	{
-		const char *name = NameStr(TupleDescAttr(row_type, (*at)++)->attname);
-
-		if (trigger_differs(update->data, name))
-			return name;
-	}
-	return NULL;
 }
 
 /* The place of a column in moving; -1: it does not change. */
@@ -313,11 +303,12 @@ static void
 check_columns(const Update *update)
 {
 	bool		records = update->from == DEPLOYMENT_RUNNING &&
-		trigger_is_null(update->data, update->old, "plan_digest");
-	const char *name;
+		trigger_is_null(&update->data, update->old, "plan_digest");
+	ListCell   *cell;
 
-	for (int at = 0; (name = next_change(update, &at)) != NULL;)
+	foreach(cell, update->changes)
 	{
+		const char *name = lfirst(cell);
 		int			column = moving_column(name);
 
 		if (column < 0 || (column >= FIRST_RECORDED && !records))
@@ -331,7 +322,7 @@ check_columns(const Update *update)
 static void
 check_claim(const Update *update)
 {
-	if (trigger_time(update->data, update->old, "due_at") > update->now)
+	if (trigger_time(&update->data, update->old, "due_at") > update->now)
 		ereport(ERROR,
 				(errcode(PM_ILLEGAL_STEP),
 				 errmsg("it is not the turn of deployment %d of \"%s\"",
@@ -339,7 +330,7 @@ check_claim(const Update *update)
 				 errdetail("One deployment of an instance runs at a time, in the order in which they were queued."),
 				 errhint("Wait for those before it; promote.claim_deployment takes what is due.")));
 	if (is_null(update, "worker") || is_null(update, "due_at") ||
-		trigger_time(update->data, update->new, "due_at") <= update->now)
+		trigger_time(&update->data, update->new, "due_at") <= update->now)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("a deployment runs under the claim of a worker"),
@@ -387,9 +378,9 @@ start(Update *update)
 {
 	check_claim(update);
 	unseal_plan(update);
-	if (update->action == ACTION_PLAN)
+	if (update->action == ACTION_PLAN && !errand()->based)
 		rebase(update);
-	set(update, "fencing", AS_INT(trigger_int(update->data, update->new, "fencing") + 1));
+	set(update, "fencing", AS_INT(trigger_int(&update->data, update->new, "fencing") + 1));
 	set(update, "started_at", AS_TIME(update->now));
 }
 
@@ -431,7 +422,7 @@ go_back(Update *update, bool lost)
 	if (approved != (update->to == DEPLOYMENT_APPROVED))
 		refuse_other_queue(update, approved);
 	unseal_plan(update);
-	if (!lost && (is_null(update, "due_at") || !trigger_differs(update->data, "due_at")))
+	if (!lost && (is_null(update, "due_at") || !differs(update, "due_at")))
 		set(update, "due_at", AS_TIME(update->now));
 }
 
@@ -439,7 +430,7 @@ go_back(Update *update, bool lost)
 static void
 seal_plan(Update *update)
 {
-	NullableDatum digest = trigger_value(update->data, update->new, "rendered_digest");
+	NullableDatum digest = trigger_value(&update->data, update->new, "rendered_digest");
 
 	if (update->action == ACTION_PLAN && is_null(update, "plan_digest"))
 		set(update, "plan_digest", sql_value(BYTEAOID, digest.isnull, digest.value));
@@ -454,7 +445,7 @@ refuse_late(const Update *update)
 			 errmsg("the claim of deployment %d of \"%s\" is over",
 					update->deployment, instance_key_name(&update->key)),
 			 errdetail("Its lease ended at %s.",
-					   timestamptz_to_str(trigger_time(update->data, update->old, "due_at"))),
+					   timestamptz_to_str(trigger_time(&update->data, update->old, "due_at"))),
 			 errhint("It goes back to the queue; extend a lease in time by promote.heartbeat_deployment.")));
 }
 
@@ -462,30 +453,36 @@ refuse_late(const Update *update)
 static void
 leave(Update *update)
 {
-	bool		lost = trigger_time(update->data, update->old, "due_at") <= update->now;
+	bool		lost = trigger_time(&update->data, update->old, "due_at") <= update->now;
 
 	if (lost && update->to == DEPLOYMENT_COMPLETED)
 		refuse_late(update);
 	if (lost && update->to != DEPLOYMENT_ABORTED)
-		set(update, "lost_leases", AS_INT(trigger_int(update->data, update->new, "lost_leases") + 1));
+		set(update, "lost_leases", AS_INT(trigger_int(&update->data, update->new, "lost_leases") + 1));
 	if (update->to == DEPLOYMENT_COMPLETED)
 		seal_plan(update);
 	if (!is_end(update->to))
 		go_back(update, lost);
 }
 
-/* Refuse to begin what the line, a secret, a freeze or a closed window holds back: PM_GATES_CLOSED. */
+/*
+ * Refuse to begin what the line, a secret, another component, a freeze or a closed window
+ * holds back: PM_GATES_CLOSED.
+ */
 static void
-check_held(const Sql *sql, const Update *update)
+check_held(const Sql *sql, Beginning *beginning, const Update *update)
 {
 	TimestampTz until;
 
-	if (!begin_is_held(sql, &update->key, update->deployment, update->action, &until))
+	if (update->action == ACTION_PLAN ||
+		!begin_is_held(sql, beginning, &update->key, update->deployment,
+					   begin_lacks_secret(sql, &update->key, update->deployment),
+					   begin_awaits(sql, &update->key, update->deployment), &until))
 		return;
 	ereport(ERROR,
 			(errcode(PM_GATES_CLOSED),
 			 errmsg("deployment %d of \"%s\" is held back now", update->deployment, instance_key_name(&update->key)),
-			 errdetail("The line is stopped, a required secret is missing, a freeze is on, or its change windows are closed."),
+			 errdetail("The line is stopped, a required secret is missing, another component comes first, a freeze is on, or its change windows are closed."),
 			 errhint("promote.blockers shows what holds it back.")));
 }
 
@@ -498,6 +495,7 @@ take_by_hand(Update *update)
 {
 	static Statement read = {"SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
 		" FOR NO KEY UPDATE"};
+	Beginning	beginning = {NIL};
 	Sql			sql;
 	SqlRows		rows;
 
@@ -507,11 +505,11 @@ take_by_hand(Update *update)
 	rows = sql_run(&sql, &read, AS_KEY(&update->key));
 	if (update->to == DEPLOYMENT_RUNNING)
 	{
-		begin_hold(&update->key, update->action, trigger_text(update->data, update->new, "bundle"),
-				   trigger_text(update->data, update->new, "version"));
+		begin_hold(&beginning, &update->key, update->action, trigger_text(&update->data, update->new, "bundle"),
+				   trigger_text(&update->data, update->new, "version"));
 		set(update, "seen_change", AS_INT(sql_int(&rows, 0)));
 		review_require_current(&sql, &update->key, update->deployment);
-		check_held(&sql, update);
+		check_held(&sql, &beginning, update);
 	}
 	sql_leave(&sql);
 }
@@ -565,7 +563,7 @@ is_rebased(const Update *update, const char *name)
 	for (int i = 0; i < lengthof(rebased); i++)
 		if (strcmp(rebased[i], name) == 0)
 			return update->action == ACTION_PLAN && update->to == DEPLOYMENT_RUNNING &&
-				update->from != update->to && trigger_differs(update->data, "base_deployment");
+				update->from != update->to && differs(update, "base_deployment");
 	return false;
 }
 
@@ -576,11 +574,11 @@ is_rebased(const Update *update, const char *name)
 static void
 check_written(const Update *update)
 {
-	const char *name;
+	ListCell   *cell;
 
-	for (int at = 0; (name = next_change(update, &at)) != NULL;)
-		if (moving_column(name) < 0 && !is_rebased(update, name))
-			refuse_change(name);
+	foreach(cell, update->changes)
+		if (moving_column(lfirst(cell)) < 0 && !is_rebased(update, lfirst(cell)))
+			refuse_change(lfirst(cell));
 	if (update->from != update->to)
 		require_step(update);
 }
@@ -590,10 +588,10 @@ static const char *
 event_of(const Update *update)
 {
 	if (update->from == update->to)
-		return trigger_differs(update->data, "plan_digest") ? PLAN_RECORDED_EVENT :
-			trigger_differs(update->data, "not_deployed") ? NOT_DEPLOYED_EVENT :
-			trigger_differs(update->data, "joined_by") ? JOINED_EVENT : NULL;
-	if (trigger_differs(update->data, "lost_leases") && !is_end(update->to))
+		return differs(update, "plan_digest") ? PLAN_RECORDED_EVENT :
+			differs(update, "not_deployed") ? NOT_DEPLOYED_EVENT :
+			differs(update, "joined_by") ? JOINED_EVENT : NULL;
+	if (differs(update, "lost_leases") && !is_end(update->to))
 		return LEASE_LOST_EVENT;
 	return find_step(update->from, update->to)->event;
 }
@@ -605,44 +603,103 @@ status_after(const Step *step, DeploymentAction action)
 	return action == ACTION_PROVISION ? step->provision : action == ACTION_DECOMMISSION ? step->decommission : NULL;
 }
 
-/* Give the instance the status after the step, and note what runs, if that changes. */
-static void
-move_instance(const Update *update)
-{
-	static Statement move = {"UPDATE promote.instance AS i SET status = $4, changed_by = $5,"
-		" deployed_revision = CASE WHEN $6 THEN $7 ELSE i.deployed_revision END,"
-		" deployed_by = CASE WHEN $6 THEN $8 ELSE i.deployed_by END WHERE " OF_INSTANCE("i")};
-	const Step *step = find_step(update->from, update->to);
-	const char *status = step ? status_after(step, update->action) : NULL;
-	bool		provision = update->action == ACTION_PROVISION;
+/* ---- recording steps ---- */
 
-	if (status)
-		(void) sql_run(update->sql, &move, AS_KEY(&update->key), AS_TEXT(status), AS_INT(update->deployment),
-					   AS_BOOL(update->to == DEPLOYMENT_COMPLETED),
-					   AS_NUMBER(provision ? trigger_int(update->data, update->new, "revision") : 0),
-					   AS_NUMBER(provision ? update->deployment : 0));
+#define UPDATES_AT_ONCE 200		/* recorded by one run of the statements below */
+
+/* Updates of one statement that are recorded together, at most one of each instance. */
+typedef struct Taken
+{
+	const Sql  *sql;
+	Update		updates[UPDATES_AT_ONCE];
+	int			count;
+} Taken;
+
+/* The deployments that the updates are of to which something applies, each with its place. */
+static void
+take_updates(const Taken *taken, bool (*applies) (const Update *update), Batch *batch)
+{
+	static const char *const columns[] = {"project", "environment", "component", "deployment", "place"};
+
+	*batch = (Batch) {.name = "taken_update",.columns = columns};
+	batch_begin(batch);
+	for (int i = 0; i < taken->count; i++)
+	{
+		const Update *update = &taken->updates[i];
+
+		if (applies(update))
+			batch_put(batch, AS_KEY(&update->key), AS_INT(update->deployment), AS_INT(i));
+	}
 }
 
-/* Make a deployment that waits due at a time. */
+/* Give the instances the status after the step, and note what runs, where that changes. */
+static void
+move_instances(const Taken *taken)
+{
+	static Statement move = {"UPDATE promote.instance AS i SET status = k.status, changed_by = k.deployment,"
+		" deployed_revision = CASE WHEN k.completed THEN k.revision ELSE i.deployed_revision END,"
+		" deployed_by = CASE WHEN k.completed THEN k.provision ELSE i.deployed_by END"
+		" FROM moved_instance AS k"
+		" WHERE " SAME_INSTANCE("i", "k")};
+	static const char *const columns[] = {
+		"project", "environment", "component", "status", "deployment", "completed", "revision", "provision"
+	};
+	Batch		batch = {.name = "moved_instance",.columns = columns};
+
+	batch_begin(&batch);
+	for (int i = 0; i < taken->count; i++)
+	{
+		const Update *update = &taken->updates[i];
+		const Step *step = find_step(update->from, update->to);
+		const char *status = step ? status_after(step, update->action) : NULL;
+		bool		provision = update->action == ACTION_PROVISION;
+
+		if (status)
+			batch_put(&batch, AS_KEY(&update->key), AS_TEXT(status), AS_INT(update->deployment),
+					  AS_BOOL(update->to == DEPLOYMENT_COMPLETED),
+					  AS_NUMBER(provision ? trigger_int(&update->data, update->new, "revision") : 0),
+					  AS_NUMBER(provision ? update->deployment : 0));
+	}
+	if (batch.count > 0)
+		(void) batch_run(taken->sql, &move, &batch);
+	batch_end(&batch);
+}
+
+/* Begin the rows of set_due: key, number and time. */
 void
-set_due(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz due_at)
+set_due_begin(Batch *due)
 {
-	static Statement set = {"UPDATE promote.deployment AS d SET due_at = $5 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4"};
+	static const char *const columns[] = {"project", "environment", "component", "deployment", "due_at"};
 
-	(void) guarded_run(sql, &set, AS_KEY(key), AS_INT(deployment), AS_TIME(due_at));
+	*due = (Batch) {.name = "due_deployment",.columns = columns};
+	batch_begin(due);
 }
 
-/* Make the instance's next deployment due now, if there is one. */
-static void
-advance_queue(const Update *update)
+/* Make deployments that wait due; ends the batch of them. */
+void
+set_due(const Sql *sql, Batch *due)
 {
-	static Statement look = {"SELECT n.deployment FROM promote_internal.next_in_queue($1, $2, $3) AS n"};
-	SqlRows		rows = sql_run(update->sql, &look, AS_KEY(&update->key));
+	static Statement set = {"UPDATE promote.deployment AS d SET due_at = k.due_at"
+		" FROM due_deployment AS k WHERE " SAME_INSTANCE("d", "k") " AND d.deployment = k.deployment"};
 
-	if (rows.count > 0)
-		set_due(update->sql, &update->key, sql_int(&rows, 0), update->now);
+	if (due->count > 0)
+		(void) guarded_rows(sql, &set, due);
+	batch_end(due);
 }
+
+/* What is next in an instance's queue. */
+typedef struct Next
+{
+	InstanceKey key;
+	int32		deployment;
+	int32		place;			/* of the update that has moved the queue */
+} Next;
+
+static const SqlField next_fields[] = {
+	SQL_FIELD(Next, key.project, "k.project"), SQL_FIELD(Next, key.environment, "k.environment"),
+	SQL_FIELD(Next, key.component, "k.component"), SQL_FIELD(Next, deployment, "n.deployment"),
+	SQL_FIELD(Next, place, "k.place")
+};
 
 /* Does the step leave the queue, or enter it? */
 static bool
@@ -651,79 +708,230 @@ moves_queue(const Update *update)
 	return is_null(update, "due_at") && update->from != update->to && update->to != DEPLOYMENT_REJECTED;
 }
 
+/* Make the next deployments due now of the instances whose queues have moved. */
+static void
+advance_queues(const Taken *taken)
+{
+	static Statement look = SQL_ROWS(next_fields, "SELECT $* FROM taken_update AS k"
+									 " CROSS JOIN LATERAL (SELECT n.* FROM promote_internal.next_in_queue(k.project, k.environment,"
+									 "  k.component) AS n LIMIT 1) AS n");
+	Batch		moved;
+	Batch		due;
+	SqlRows		rows;
+	Next		next;
+
+	take_updates(taken, moves_queue, &moved);
+	if (moved.count == 0)
+		return;
+	rows = batch_run(taken->sql, &look, &moved);
+	batch_end(&moved);
+	set_due_begin(&due);
+	for (uint64 i = 0; sql_row(&rows, i, &next); i++)
+		batch_put(&due, AS_KEY(&next.key), AS_INT(next.deployment), AS_TIME(taken->updates[next.place].now));
+	set_due(taken->sql, &due);
+}
+
+/* Does the step end a deployment, for which others may wait? */
+static bool
+ends(const Update *update)
+{
+	return update->from != update->to && is_end(update->to);
+}
+
+/*
+ * Make what may have waited for other components due again, once one of these is done with.  What
+ * others have locked is passed over, as by claims: it is judged again in a while in any case.  What
+ * has been claimed before, and was put back for later, stays where it is.
+ */
+static void
+wake_waiting(const Taken *taken)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(Next, key.project, "d.project"), SQL_FIELD(Next, key.environment, "d.environment"),
+		SQL_FIELD(Next, key.component, "d.component"), SQL_FIELD(Next, deployment, "d.deployment"),
+		SQL_FIELD(Next, place, "k.place")
+	};
+	static Statement look = SQL_ROWS(fields, "SELECT $* FROM taken_update AS k"
+									 " CROSS JOIN LATERAL promote_internal.components_waiting(k.project, k.component) AS c"
+									 " JOIN promote_internal.due_deployment AS d"
+									 " ON d.project = k.project AND d.environment = k.environment AND d.component = c.component"
+									 " WHERE d.due_at > pg_catalog.clock_timestamp() AND d.status <> 'RUNNING'"
+									 " AND d.action <> 'PLAN' AND d.worker IS NULL"
+									 " FOR NO KEY UPDATE OF d SKIP LOCKED");
+	Batch		ended;
+	Batch		due;
+	SqlRows		rows;
+	Next		next;
+
+	take_updates(taken, ends, &ended);
+	if (ended.count == 0)
+		return;
+	rows = batch_run(taken->sql, &look, &ended);
+	batch_end(&ended);
+	set_due_begin(&due);
+	for (uint64 i = 0; sql_row(&rows, i, &next); i++)
+		batch_put(&due, AS_KEY(&next.key), AS_INT(next.deployment), AS_TIME(taken->updates[next.place].now));
+	set_due(taken->sql, &due);
+}
+
 /* Does the step end a claim, or begin one after the first?  Then the log has entries to be recorded. */
 static bool
 moves_claim(const Update *update)
 {
 	return update->from != update->to &&
 		(update->from == DEPLOYMENT_RUNNING ||
-		 (update->to == DEPLOYMENT_RUNNING && trigger_int(update->data, update->new, "fencing") > 1));
+		 (update->to == DEPLOYMENT_RUNNING && trigger_int(&update->data, update->new, "fencing") > 1));
 }
 
-/* Append what happened to the instance's chain. */
+/* Mark the logs of the deployments whose claims begin or end. */
 static void
-append_step(const Update *update, const char *instance)
+record_logs(const Taken *taken)
 {
-	AuditHead	head;
-	bool		is_stray = trigger_differs(update->data, "base_deployment");
-	AuditEntry	entries[2] = {{update->event,
-	audit_facts(update->new, RelationGetDescr(update->data->tg_relation), true, state_names,
-				lengthof(state_names) - (is_stray ? 0 : lengthof(rebased)))}};
-	int			count = 1;
+	static Statement find = SQL_ROWS(next_fields, "SELECT $* FROM taken_update AS k"
+									 " CROSS JOIN LATERAL (SELECT l.deployment FROM promote.deployment_log AS l"
+									 "  WHERE " SAME_INSTANCE("l", "k") " AND l.deployment = k.deployment LIMIT 1) AS n");
+	Batch		claims;
+	SqlRows		rows;
+	Next		logged;
 
-	/* the head is read now, as a user's trigger on the instance may have appended, too */
-	audit_read_head(update->sql, update->key.project, instance, &head);
-	if (trigger_differs(update->data, "gates"))
-		entries[count++] = (AuditEntry) {GATES_JUDGED_EVENT,
-			deployment_gates(update->deployment, trigger_jsonb(update->data, update->new, "gates"))};
-	audit_append(update->sql, &head, update->key.project, instance, entries, count);
+	take_updates(taken, moves_claim, &claims);
+	if (claims.count == 0)
+		return;
+	rows = batch_run(taken->sql, &find, &claims);
+	batch_end(&claims);
+	for (uint64 i = 0; sql_row(&rows, i, &logged); i++)
+		record_log(taken->sql, &logged.key, logged.deployment);
 }
 
-/* Do and record what the step brings about.  guarded_do runs this, with the guards open. */
-static void
-write_step(void *state)
+/* What the audit log says of an update: what has changed, and how gates were judged.  Returns how many entries. */
+static int
+make_entries(const Update *update, AuditEntry *entries)
 {
-	const Update *update = state;
-	char	   *instance = instance_key_name(&update->key);
-	Notice		notice = {instance, 0, update->deployment, deployment_actions[update->action],
-		deployment_statuses[update->to]};
+	bool		is_stray = differs(update, "base_deployment");
 
-	move_instance(update);
-	record_written(update->data->tg_relation, update->new);
-	if (moves_claim(update))
-		record_log(update->sql, &update->key, update->deployment);
-	append_step(update, instance);
-	if (moves_queue(update))
-		advance_queue(update);
-	/* nobody waits to hear of a claim, and transactions that notify commit one after the other */
-	if (update->to != DEPLOYMENT_RUNNING)
-		notify(&notice);
+	entries[0] = (AuditEntry) {update->event,
+		audit_facts(update->new, RelationGetDescr(update->data.tg_relation), true, state_names,
+					lengthof(state_names) - (is_stray ? 0 : lengthof(rebased)))};
+	if (!differs(update, "gates"))
+		return 1;
+	entries[1] = (AuditEntry) {GATES_JUDGED_EVENT,
+		deployment_gates(update->deployment, trigger_jsonb(&update->data, update->new, "gates"))};
+	return 2;
+}
+
+/* Append what happened to the instances' chains. */
+static void
+append_steps(const Taken *taken)
+{
+	AuditEntry	entries[AUDIT_MAX_ENTRIES];
+	Batch		batch;
+
+	audit_begin_batch(&batch);
+	for (int i = 0; i < taken->count; i++)
+	{
+		const Update *update = &taken->updates[i];
+		char	   *subject = instance_key_name(&update->key);
+		AuditHead	head;
+
+		/* read now, as a user's trigger on the instance may have appended, too */
+		audit_read_head(update->key.project, subject, &head);
+		audit_put(&batch, &head, update->key.project, subject, entries, make_entries(update, entries));
+	}
+	audit_write(taken->sql, &batch);
+}
+
+/* Notify listeners. */
+static void
+tell(const Taken *taken)
+{
+	for (int i = 0; i < taken->count; i++)
+	{
+		const Update *update = &taken->updates[i];
+
+		notify(&(Notice) {instance_key_name(&update->key), 0, update->deployment,
+			   deployment_actions[update->action], deployment_statuses[update->to]});
+	}
+}
+
+/* Do and record what the steps bring about.  guarded_do runs this, with the guards open. */
+static void
+write_steps(void *state)
+{
+	const Taken *taken = state;
+
+	move_instances(taken);
+	for (int i = 0; i < taken->count; i++)
+		record_written(taken->updates[i].data.tg_relation, taken->updates[i].new);
+	record_logs(taken);
+	append_steps(taken);
+	advance_queues(taken);
+	wake_waiting(taken);
+	tell(taken);
+}
+
+/* Is one of the updates of that instance? */
+static bool
+has_instance(const Taken *taken, const InstanceKey *key)
+{
+	for (int i = 0; i < taken->count; i++)
+		if (instance_key_compare(&taken->updates[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Read updates, up to one that does not fit; false: the statement made no more.  An instance has one
+ * step at a time: a second one of it is left for the next time.
+ */
+static bool
+read_steps(TransitionRows *rows, Taken *taken)
+{
+	taken->count = 0;
+	while (rows->left && taken->count < UPDATES_AT_ONCE)
+	{
+		Update	   *update = &taken->updates[taken->count];
+
+		CHECK_FOR_INTERRUPTS();
+		transition_row(rows, &update->data);
+		read_update(&update->data, update);
+		check_written(update);
+		update->event = event_of(update);
+		if (update->event && has_instance(taken, &update->key))
+			break;
+		if (update->event)
+			taken->count++;
+		transition_next(rows);
+	}
+	return taken->count > 0;
 }
 
 /*
  * promote_internal.record_deployment() returns trigger
  *
- * AFTER UPDATE of deployment, for each row: does and records what a step brings
- * about.
+ * AFTER UPDATE of deployment, for each statement, with the transition tables old_deployment and
+ * new_deployment: does and records what the steps bring about.
  */
 Datum
 promote_record_deployment(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
-	Update		update;
-	Sql			sql;
+	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER);
+	TransitionRows rows;
+	bool		more = transition_open(data, &rows);
 
-	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return PointerGetDatum(NULL);
-	read_update(data, &update);
-	check_written(&update);
-	update.event = event_of(&update);
-	if (update.event == NULL)
-		return PointerGetDatum(NULL);
-	sql_enter(&sql);
-	update.sql = &sql;
-	guarded_do(write_step, &update);
-	sql_leave(&sql);
+	while (more)
+	{
+		Taken	   *taken;
+		Sql			sql;
+
+		sql_enter(&sql);
+		taken = palloc(sizeof(Taken));
+		taken->sql = &sql;
+		more = read_steps(&rows, taken);
+		if (more)
+			guarded_do(write_steps, taken);
+		sql_leave(&sql);
+	}
+	transition_close(&rows);
 	return PointerGetDatum(NULL);
 }
 
@@ -740,11 +948,32 @@ promote_deployment_steps(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* A document of a row's columns without those that move; the first so many of moving are left out. */
+static Jsonb *
+without_moving(const Jsonb *facts, int count)
+{
+	JsonbValue	view = json_view(facts);
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	json_foreach(child, &view)
+	{
+		const char *name = pnstrdup(child.key.val.string.val, child.key.val.string.len);
+
+		if (audit_is_named(name, moving, count))
+			continue;
+		json_build_key(&builder, name, strlen(name));
+		json_build_value(&builder, &child.value);
+	}
+	return json_builder_finish(&builder);
+}
+
 /*
  * promote_internal.deployment_facts(deployment promote.deployment) returns jsonb
  *
  * What a deployment carries, for the audit log.  The plan's digest is among that
- * in a deployment that follows a plan; a PLAN gets it while it is carried out.
+ * in a deployment that follows a plan; a PLAN gets it while it is carried out.  A row that a
+ * verb has just inserted is marked for the event.
  */
 Datum
 promote_deployment_facts(PG_FUNCTION_ARGS)
@@ -753,5 +982,5 @@ promote_deployment_facts(PG_FUNCTION_ARGS)
 	bool		follows_none;
 
 	(void) GetAttributeByName(row, "plan", &follows_none);
-	PG_RETURN_JSONB_P(record_facts_of_value(row, false, moving, lengthof(moving) - (follows_none ? 0 : 1)));
+	PG_RETURN_JSONB_P(without_moving(record_returned(row), lengthof(moving) - (follows_none ? 0 : 1)));
 }

@@ -24,17 +24,13 @@
 #include "ledger/guard.h"
 #include "registry/instance.h"
 
-PG_FUNCTION_INFO_V1(promote_claim_deployment);
 PG_FUNCTION_INFO_V1(promote_heartbeat_deployment);
 PG_FUNCTION_INFO_V1(promote_append_deployment_log);
 PG_FUNCTION_INFO_V1(promote_complete_deployment);
 PG_FUNCTION_INFO_V1(promote_fail_deployment);
 PG_FUNCTION_INFO_V1(promote_release_deployment);
 
-#define WORKER_MAX_LENGTH 255
 #define MAX_LEASE_DAYS 31
-#define LEASE (5 * USECS_PER_MINUTE)	/* where none is given */
-#define HELD_MICROSECONDS (30 * USECS_PER_SEC)	/* before a deployment that is held back is judged again */
 
 /* ---- arguments ---- */
 
@@ -50,7 +46,7 @@ is_sane(const Interval *span)
  * Take an interval, and return the time that lies so far ahead; least is the
  * shortest that it may be, and otherwise what NULL stands for, in microseconds.
  */
-static TimestampTz
+TimestampTz
 time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least, int64 otherwise)
 {
 	TimestampTz now = GetCurrentTimestamp();
@@ -72,230 +68,6 @@ time_ahead(FunctionCallInfo fcinfo, int argument, const char *name, int64 least,
 	return then;
 }
 
-/* Take the worker's name, which has to be printable. */
-static char *
-argument_worker(FunctionCallInfo fcinfo)
-{
-	char	   *worker = argument_required(fcinfo, 0, "worker");
-	bool		printable = strlen(worker) <= WORKER_MAX_LENGTH;
-
-	for (char *c = worker; *c; c++)
-		if ((unsigned char) *c < 0x20 || *c == 0x7f)
-			printable = false;
-	if (!printable)
-		ereport(ERROR,
-				(errcode(PM_INVALID_NAME),
-				 errmsg("not a name for a worker"),
-				 errdetail("It has more than %d bytes, or control characters.", WORKER_MAX_LENGTH),
-				 errhint("Use the host's name and the process's number, for instance.")));
-	return worker;
-}
-
-/* Take the actions that a worker carries out, an array of text; 0: all. */
-static Datum
-argument_actions(FunctionCallInfo fcinfo, int argument)
-{
-	Datum	   *given;
-	bool	   *nulls;
-	int			count;
-
-	if (PG_ARGISNULL(argument))
-		return (Datum) 0;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false, TYPALIGN_INT,
-					  &given, &nulls, &count);
-	for (int i = 0; i < count; i++)
-		(void) argument_action(nulls[i] ? "null" : TextDatumGetCString(given[i]));
-	return PG_GETARG_DATUM(argument);
-}
-
-/* Take the selector; returns NULL if it selects everything. */
-static Jsonb *
-argument_selector(FunctionCallInfo fcinfo, int argument)
-{
-	Jsonb	   *selector = argument_optional_params(fcinfo, argument, "selector");
-
-	return JB_ROOT_COUNT(selector) == 0 ? NULL : selector;
-}
-
-/* ---- claiming ---- */
-
-/* What a worker asks for. */
-typedef struct Wish
-{
-	const char *worker;
-	Datum		actions;		/* 0: all */
-	int64		lease;			/* in microseconds */
-	Jsonb	   *selector;		/* NULL: any instance */
-	ArrayType  *scopes;			/* where the caller may work; NULL: everywhere */
-} Wish;
-
-/* A deployment that is due, its instance locked. */
-typedef struct Candidate
-{
-	Deployment	deployment;		/* the members that due_fields name */
-	char	   *bundle;
-	char	   *version;
-	int32		changed_by;		/* of the instance */
-	int32		lost_leases;
-	int32		max_lost_leases;	/* of the environment; read only for what runs */
-	bool		approved;
-	char	   *outdated;		/* why it must not begin; NULL: it may */
-	bool		held;			/* see begin_is_held */
-	TimestampTz held_until;
-} Candidate;
-
-static const SqlField due_fields[] = {
-	SQL_FIELD(Candidate, deployment.key.project, "d.project"),
-	SQL_FIELD(Candidate, deployment.key.environment, "d.environment"),
-	SQL_FIELD(Candidate, deployment.key.component, "d.component"),
-	SQL_FIELD(Candidate, deployment.deployment, "d.deployment"),
-	SQL_ENUM_FIELD(Candidate, deployment.action, "d.action", deployment_actions),
-	SQL_ENUM_FIELD(Candidate, deployment.status, "d.status", deployment_statuses),
-	SQL_FIELD(Candidate, deployment.worker, "d.worker"),
-	SQL_FIELDS(Candidate, "d", bundle, version, changed_by, lost_leases, max_lost_leases, approved)
-};
-
-/* Is a candidate that waits outdated or held back?  Plans are neither, and what runs was judged before. */
-static void
-judge_candidate(const Sql *sql, Candidate *candidate)
-{
-	const Deployment *deployment = &candidate->deployment;
-	const InstanceKey *key = &deployment->key;
-
-	candidate->outdated = NULL;
-	candidate->held = false;
-	if (deployment->status == DEPLOYMENT_RUNNING || deployment->action == ACTION_PLAN)
-		return;
-	begin_hold(key, deployment->action, candidate->bundle, candidate->version);
-	candidate->outdated = review_outdated(sql, key, deployment->deployment);
-	if (candidate->outdated == NULL)
-		candidate->held = begin_is_held(sql, key, deployment->deployment, deployment->action, &candidate->held_until);
-}
-
-/*
- * Pick what has been due longest, and lock it and its instance; false: nothing is
- * due.  What another session has locked is skipped, even if only a heartbeat has
- * that is not committed yet.  Others lock the instance first; that makes no
- * deadlock, as this waits for nobody.
- */
-static bool
-pick(const Sql *sql, const Wish *wish, Candidate *candidate)
-{
-	static Statement any = SQL_ROWS(due_fields, "SELECT $* FROM promote_internal.due_deployment AS d"
-									" WHERE d.due_at <= $1 AND ($2 IS NULL OR d.action = ANY ($2))"
-									" ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED");
-	static Statement some = SQL_ROWS(due_fields, "SELECT $* FROM promote_internal.due_deployment AS d"
-									 " WHERE d.due_at <= $1 AND ($2 IS NULL OR d.action = ANY ($2))"
-									 " AND ($3 IS NULL OR d.attributes @> $3)"
-									 " AND ($4 IS NULL OR d.scopes OPERATOR(pg_catalog.&&) $4)"
-									 " ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED");
-	TimestampTz now = GetCurrentTimestamp();
-	SqlRows		rows = wish->selector == NULL && wish->scopes == NULL ?
-		sql_run(sql, &any, AS_TIME(now), AS_TEXTS(wish->actions)) :
-		sql_run(sql, &some, AS_TIME(now), AS_TEXTS(wish->actions), AS_JSONB(wish->selector),
-				AS_TEXTS(PointerGetDatum(wish->scopes)));
-
-	if (!sql_row(&rows, 0, candidate))
-		return false;
-	judge_candidate(sql, candidate);
-	return true;
-}
-
-/*
- * Make a candidate that is held back due again when that ends, or in a little
- * while if that is sooner: a freeze can be lifted early.
- */
-static void
-hold_back(const Sql *sql, const Candidate *candidate)
-{
-	TimestampTz again = GetCurrentTimestamp() + HELD_MICROSECONDS;
-
-	set_due(sql, &candidate->deployment.key, candidate->deployment.deployment, Min(again, candidate->held_until));
-}
-
-/*
- * Take back a deployment whose lease was lost: it goes back to the queue, or fails
- * if too many leases were lost.
- */
-static void
-take_back(const Sql *sql, const Candidate *candidate)
-{
-	int32		lost = candidate->lost_leases + 1;
-	char	   *reason = psprintf("the lease was lost %d %s, the last time by %s", lost,
-								  lost == 1 ? "time" : "times", candidate->deployment.worker);
-
-	(void) deployment_step(sql, &candidate->deployment,
-						   lost >= candidate->max_lost_leases ? DEPLOYMENT_FAILED :
-						   candidate->approved ? DEPLOYMENT_APPROVED : DEPLOYMENT_PENDING, reason);
-}
-
-/* Claim the candidate; returns the row that its worker gets. */
-static SqlRows
-take(const Sql *sql, const Candidate *candidate, const Wish *wish)
-{
-	static Statement claim = {"UPDATE promote.deployment AS d SET status = 'RUNNING', worker = $5, due_at = $6,"
-		" seen_change = $7, reason = NULL WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
-		" RETURNING pg_catalog.concat_ws('-', $1, $2, $3), d.deployment, d.action, d.fencing, d.due_at,"
-		" d.project::pg_catalog.text, d.environment::pg_catalog.text, d.component::pg_catalog.text,"
-		" d.revision, d.bundle::pg_catalog.text, d.version::pg_catalog.text,"
-		" (SELECT c.params FROM promote.config AS c WHERE c.project = d.project AND c.digest = d.rendered_digest),"
-		" d.rendered_digest, d.plan, d.plan_digest, COALESCE(d.remote_references, '{}'),"
-		" (SELECT f.artifact_digest FROM promote.bundle_release AS f WHERE f.bundle = d.bundle AND f.version = d.version)"};
-	const Deployment *deployment = &candidate->deployment;
-	/* the lease begins now: the search may have taken long */
-	SqlRows		rows = guarded_run(sql, &claim, AS_KEY(&deployment->key), AS_INT(deployment->deployment),
-								   AS_TEXT(wish->worker), AS_TIME(GetCurrentTimestamp() + wish->lease),
-								   AS_INT(candidate->changed_by));
-
-	if (rows.count != 1)
-		elog(ERROR, "deployment %d was not updated", deployment->deployment);
-	return rows;
-}
-
-/* Claim something that is due, if anything is; returns the row that its worker gets, or none. */
-static SqlRows
-claim(const Sql *sql, const Wish *wish)
-{
-	Candidate	candidate;
-
-	while (pick(sql, wish, &candidate))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (candidate.deployment.status == DEPLOYMENT_RUNNING)
-			take_back(sql, &candidate);
-		else if (candidate.outdated)
-			(void) deployment_step(sql, &candidate.deployment, DEPLOYMENT_ABORTED, candidate.outdated);
-		else if (candidate.held)
-			hold_back(sql, &candidate);
-		else
-			return take(sql, &candidate, wish);
-	}
-	return (SqlRows) {NULL};
-}
-
-/*
- * promote.claim_deployment(worker text, actions text[], lease interval,
- * selector jsonb) returns table, see sql/deployment/worker.sql
- */
-Datum
-promote_claim_deployment(PG_FUNCTION_ARGS)
-{
-	Wish		wish;
-	Sql			sql;
-	SqlRows		rows;
-
-	wish.scopes = access_scopes("work");
-	wish.worker = argument_worker(fcinfo);
-	wish.actions = argument_actions(fcinfo, 1);
-	wish.lease = time_ahead(fcinfo, 2, "lease", 1000, LEASE) - GetCurrentTimestamp();
-	wish.selector = argument_selector(fcinfo, 3);
-	sql_enter(&sql);
-	rows = claim(&sql, &wish);
-	result_rows(fcinfo, &rows);
-	sql_leave(&sql);
-	return (Datum) 0;
-}
-
 /* ---- what a claim may write ---- */
 
 /* Why a claim does not hold, in a sentence. */
@@ -313,7 +85,7 @@ no_claim(const Deployment *deployment, int32 fencing)
 }
 
 /* Refuse a worker whose claim does not hold: PM_NO_CLAIM. */
-static void
+void
 claim_refuse(const Deployment *deployment, int32 fencing)
 {
 	ereport(ERROR,
@@ -424,7 +196,7 @@ static Datum
 end_claim(FunctionCallInfo fcinfo, int fencing_argument, DeploymentStatus status, const char *reason)
 {
 	static Statement end = {"UPDATE promote.deployment AS d SET status = $6, reason = $7 WHERE " OF_INSTANCE("d")
-		" AND d.deployment = $4 AND d.fencing = $5 AND d.status = 'RUNNING' AND d.due_at > $8 RETURNING d"};
+		" AND d.deployment = $4 AND " CLAIM_HOLDS("$5", "$8") " RETURNING d"};
 	Deployment	deployment;
 	Sql			sql;
 	int32		fencing = claim_open(fcinfo, fencing_argument, false, &sql, &deployment);

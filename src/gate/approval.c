@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/argument.h"
+#include "base/batch.h"
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/trigger.h"
@@ -32,6 +33,7 @@ PG_FUNCTION_INFO_V1(promote_open_votes);
 /* A vote under a rule. */
 typedef struct Vote
 {
+	int32		place;			/* of its case among those that were read */
 	int32		number;
 	char	   *rule;
 	Person		by;
@@ -42,6 +44,7 @@ typedef struct Vote
 } Vote;
 
 static const SqlField vote_fields[] = {
+	SQL_FIELD(Vote, place, "k.place"),
 	SQL_FIELD(Vote, number, "v.vote"),
 	SQL_FIELD(Vote, rule, "v.rule"),
 	SQL_FIELD(Vote, by.actor, "v.actor"),
@@ -52,16 +55,19 @@ static const SqlField vote_fields[] = {
 /* A rule that applies to the case, and the votes that stand under it. */
 typedef struct Poll
 {
+	int32		place;			/* of its case among those that were read */
 	char	   *rule;
 	char	   *role;
 	int32		quorum;
 	Interval   *expires_after;	/* NULL: never */
 	bool		requester_counts;
-	List	   *votes;			/* Vote *: the last one of each person, in order */
+	int32		last_vote;		/* of the instance, under whatever rule; 0: none */
+	List	   *votes;			/* Vote *: in order; once judged, the last one of each person */
 	int32		given;			/* approvals among them that count */
 } Poll;
 
 static const SqlField poll_fields[] = {
+	SQL_FIELD(Poll, place, "k.place"), SQL_FIELD(Poll, last_vote, "l.vote"),
 	SQL_FIELDS(Poll, "r", rule, role, quorum, expires_after, requester_counts)
 };
 
@@ -77,33 +83,92 @@ static const char *const part_kinds[] = {
 
 typedef struct Part
 {
+	int32		place;			/* of its case among those that were read */
 	Person		by;
 	PartKind	part;
 } Part;
 
 static const SqlField part_fields[] = {
+	SQL_FIELD(Part, place, "k.place"),
 	SQL_FIELD(Part, by.actor, "p.actor"),
 	SQL_FIELD(Part, by.database_role, "p.database_role"),
 	SQL_ENUM_FIELD(Part, part, "p.part", part_kinds)
 };
 
+/* A case with the rules that apply to it, the votes under them, and who has a part in it. */
+typedef struct Ballot
+{
+	const GateCase *gate;
+	List	   *polls;			/* Poll * */
+	List	   *people[PART_MADE + 1];	/* Person *, by their part; read where somebody's approvals do not count */
+} Ballot;
+
 /* ---- reading ---- */
 
-/* Read the rules that apply to the case, without votes. */
-static List *
-read_rules(const Sql *sql, const GateCase *gate)
+/* Read rows for the cases of many ballots to which something applies, by one statement over judged_case. */
+static SqlRows
+read_cases(const Sql *sql, Statement *read, const Ballot *ballots, int count, bool (*applies) (const Ballot *ballot))
 {
-	static Statement read = SQL_ROWS(poll_fields, "SELECT $* FROM promote.approval_rule AS r"
-									 " WHERE r.scope = ANY (promote_internal.rule_scopes($1, $2))"
-									 " AND (r.component IS NULL OR r.component = $3) AND $4 @> r.selector"
-									 " ORDER BY r.rule, r.scope");
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
-	List	   *polls = sql_list(&rows, sizeof(Poll));
-	ListCell   *cell;
+	static const char *const columns[] = {
+		"place", "project", "environment", "component", "attributes", "plan_digest", "bundle", "version", "plan",
+		"deployment", "made_revision", "made_version"
+	};
+	Batch		batch = {.name = "judged_case",.columns = columns};
+	SqlRows		rows = {NULL};
 
-	foreach(cell, polls)
-		((Poll *) lfirst(cell))->requester_counts &= !gate->separation_of_duty;
-	return polls;
+	batch_begin(&batch);
+	for (int i = 0; i < count; i++)
+	{
+		const GateCase *gate = ballots[i].gate;
+		bool		provisions = gate_provisions(gate);
+
+		if (applies(&ballots[i]))
+			batch_put(&batch, AS_INT(i), AS_KEY(&gate->key), AS_JSONB(gate->attributes), AS_BYTEA(gate->plan_digest),
+					  AS_TEXT(gate->bundle), AS_TEXT(gate->version), AS_INT(gate->plan), AS_INT(gate->deployment),
+					  AS_INT(provisions ? gate->revision : 0), AS_TEXT(provisions ? gate->version : NULL));
+	}
+	if (batch.count > 0)
+		rows = batch_call(sql, read, SQL_READ, &batch, NULL, 0);
+	batch_end(&batch);
+	return rows;
+}
+
+/* All cases. */
+static bool
+always(const Ballot *ballot)
+{
+	return true;
+}
+
+/* May there be rules that apply to the case? */
+static bool
+may_have_rules(const Ballot *ballot)
+{
+	return !GATE_KNOWS_NOTHING(ballot->gate, rules);
+}
+
+/* Read the rules that apply to the cases, without votes but for the number of the instance's last. */
+static void
+read_rules(const Sql *sql, Ballot *ballots, int count)
+{
+	static Statement read = SQL_ROWS(poll_fields, "SELECT $* FROM judged_case AS k JOIN promote.approval_rule AS r"
+									 " ON r.scope = ANY (promote_internal.rule_scopes(k.project, k.environment))"
+									 " AND (r.component IS NULL OR r.component = k.component) AND k.attributes @> r.selector"
+									 " LEFT JOIN LATERAL (SELECT a.vote FROM promote.approval AS a WHERE " SAME_INSTANCE("a", "k")
+									 "  ORDER BY a.project DESC, a.environment DESC, a.component DESC, a.vote DESC LIMIT 1) AS l ON true"
+									 " ORDER BY k.place, r.rule, r.scope");
+	SqlRows		rows = read_cases(sql, &read, ballots, count, may_have_rules);
+
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		Poll	   *poll = palloc0(sizeof(Poll));
+		Ballot	   *ballot;
+
+		(void) sql_row(&rows, i, poll);
+		ballot = &ballots[poll->place];
+		poll->requester_counts &= !ballot->gate->separation_of_duty;
+		ballot->polls = lappend(ballot->polls, poll);
+	}
 }
 
 /*
@@ -130,79 +195,108 @@ is_among(const Person *person, const List *people)
 	return false;
 }
 
-/* Add a vote to a poll, and remove the earlier votes that it replaces. */
-static void
-add_vote(Poll *poll, const Vote *vote)
+/* Are there votes to be read on the case? */
+static bool
+may_have_votes(const Ballot *ballot)
 {
-	Vote	   *own = palloc(sizeof(Vote));
-	ListCell   *cell;
-
-	foreach(cell, poll->votes)
-		if (takes_place(vote, lfirst(cell)))
-			poll->votes = foreach_delete_current(poll->votes, cell);
-	*own = *vote;
-	poll->votes = lappend(poll->votes, own);
+	return ballot->polls != NIL && ballot->gate->plan_digest;
 }
 
 /*
- * Read the votes on the case's plan and on equal plans, each into the polls of its rule: rules of
+ * Read the votes on the cases' plans and on equal plans, each into the polls of its rule: rules of
  * several scopes may have one name, and each poll judges its votes by its own role.  A vote under a
  * rule that does not apply to the case any more is left out.
  */
 static void
-read_votes(const Sql *sql, const GateCase *gate, const List *polls)
+read_votes(const Sql *sql, const Ballot *ballots, int count)
 {
-	static Statement read = SQL_ROWS(vote_fields, "SELECT $* FROM promote_internal.votes($1, $2, $3, $4, $5, $6, $7) AS v"
-									 " ORDER BY v.vote");
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_BYTEA(gate->plan_digest), AS_TEXT(gate->bundle),
-								AS_TEXT(gate->version), AS_INT(gate->plan));
-	ListCell   *cell;
+	static Statement read = SQL_ROWS(vote_fields, "SELECT $* FROM judged_case AS k"
+									 " CROSS JOIN LATERAL promote_internal.votes(k.project, k.environment, k.component,"
+									 "  k.plan_digest, k.bundle, k.version, k.plan) AS v ORDER BY k.place, v.vote");
+	SqlRows		rows = read_cases(sql, &read, ballots, count, may_have_votes);
+	Vote		vote;
 
-	foreach(cell, sql_list(&rows, sizeof(Vote)))
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		const Vote *vote = lfirst(cell);
 		ListCell   *of;
 
-		foreach(of, polls)
-			if (strcmp(((Poll *) lfirst(of))->rule, vote->rule) == 0)
-				add_vote(lfirst(of), vote);
+		(void) sql_row(&rows, i, &vote);
+		foreach(of, ballots[vote.place].polls)
+		{
+			Poll	   *poll = lfirst(of);
+
+			if (strcmp(poll->rule, vote.rule) == 0)
+				poll->votes = lappend(poll->votes, memcpy(palloc(sizeof(Vote)), &vote, sizeof(Vote)));
+		}
 	}
 }
 
-/*
- * The people who have asked for the case, see promote_internal.requesters.  Whoever
- * moves a request has not asked for what it does, unless it does what they made.
- * Whoever made a revision has not asked to decommission it.  A DECOMMISSION
- * without a proposal is asked for by the caller, now.
- */
-static List *
-read_requesters(const Sql *sql, const GateCase *gate)
+/* Is there a rule by which it matters who has asked for the case? */
+static bool
+asks_who(const Ballot *ballot)
 {
-	static Statement read = SQL_ROWS(part_fields, "SELECT $* FROM promote_internal.requesters($1, $2, $3, $4, $5, $6, $7, $8) AS p");
-	bool		provisions = gate_provisions(gate);
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(provisions ? gate->revision : 0),
-								AS_INT(gate->plan), AS_INT(gate->deployment), AS_TEXT(gate->bundle),
-								AS_TEXT(provisions ? gate->version : NULL));
-	List	   *people[] = {[PART_ASKED] = NIL, [PART_MOVED] = NIL, [PART_MADE] = NIL};
 	ListCell   *cell;
 
-	foreach(cell, sql_list(&rows, sizeof(Part)))
-	{
-		Part	   *part = lfirst(cell);
+	foreach(cell, ballot->polls)
+		if (!((Poll *) lfirst(cell))->requester_counts)
+			return true;
+	return false;
+}
 
-		people[part->part] = lappend(people[part->part], &part->by);
-	}
-	foreach(cell, people[PART_MOVED])
-		if (is_among(lfirst(cell), people[PART_MADE]))
-			people[PART_ASKED] = lappend(people[PART_ASKED], lfirst(cell));
-	if (!provisions && gate->deployment == 0)
+/* Complete the people of a case who have asked for it. */
+static void
+add_askers(Ballot *ballot)
+{
+	ListCell   *cell;
+
+	foreach(cell, ballot->people[PART_MOVED])
+		if (is_among(lfirst(cell), ballot->people[PART_MADE]))
+			ballot->people[PART_ASKED] = lappend(ballot->people[PART_ASKED], lfirst(cell));
+	if (!gate_provisions(ballot->gate) && ballot->gate->deployment == 0)
 	{
 		Person	   *caller = palloc(sizeof(Person));
 
 		*caller = current_person();
-		people[PART_ASKED] = lappend(people[PART_ASKED], caller);
+		ballot->people[PART_ASKED] = lappend(ballot->people[PART_ASKED], caller);
 	}
-	return people[PART_ASKED];
+}
+
+/*
+ * Read the people who have asked for the cases, see promote_internal.requesters.  Whoever
+ * moves a request has not asked for what it does, unless it does what they made.
+ * Whoever made a revision has not asked to decommission it.  A DECOMMISSION
+ * without a proposal is asked for by the caller, now.
+ */
+static void
+read_requesters(const Sql *sql, Ballot *ballots, int count, bool (*applies) (const Ballot *ballot))
+{
+	static Statement read = SQL_ROWS(part_fields, "SELECT $* FROM judged_case AS k"
+									 " CROSS JOIN LATERAL promote_internal.requesters(k.project, k.environment, k.component,"
+									 "  k.made_revision, k.plan, k.deployment, k.bundle, k.made_version) AS p");
+	SqlRows		rows = read_cases(sql, &read, ballots, count, applies);
+
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		Part	   *part = palloc(sizeof(Part));
+		List	  **people;
+
+		(void) sql_row(&rows, i, part);
+		people = ballots[part->place].people;
+		people[part->part] = lappend(people[part->part], &part->by);
+	}
+	for (int i = 0; i < count; i++)
+		if (applies(&ballots[i]))
+			add_askers(&ballots[i]);
+}
+
+/* The people who have asked for a case. */
+static List *
+requesters_of(const Sql *sql, const GateCase *gate)
+{
+	Ballot		ballot = {.gate = gate};
+
+	read_requesters(sql, &ballot, 1, always);
+	return ballot.people[PART_ASKED];
 }
 
 /* ---- judging ---- */
@@ -229,12 +323,27 @@ void_because(const GateCase *gate, const Poll *poll, const Vote *vote, const Lis
 	return NULL;
 }
 
-/* Judge each vote of a rule, and count the approvals that count. */
+/* Does a vote of a poll stand?  Else a later one has replaced it. */
+static bool
+stands(const Poll *poll, int number)
+{
+	for (int later = number + 1; later < list_length(poll->votes); later++)
+		if (takes_place(list_nth(poll->votes, later), list_nth(poll->votes, number)))
+			return false;
+	return true;
+}
+
+/* Judge each vote of a rule that stands, drop the others, and count the approvals that count. */
 static void
 judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
 {
+	List	   *standing = NIL;
 	ListCell   *cell;
 
+	for (int i = 0; i < list_length(poll->votes); i++)
+		if (stands(poll, i))
+			standing = lappend(standing, list_nth(poll->votes, i));
+	poll->votes = standing;
 	poll->given = 0;
 	foreach(cell, poll->votes)
 	{
@@ -247,23 +356,28 @@ judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
 }
 
 /*
- * Read the rules that apply to the case, and judge the votes under them.  The
- * active snapshot is the one that the case is judged by.
+ * Read the rules that apply to cases, and the votes under them.  The active snapshot is the one that
+ * the cases are judged by.
  */
+static void
+read_ballots(const Sql *sql, Ballot *ballots, int count)
+{
+	read_rules(sql, ballots, count);
+	read_requesters(sql, ballots, count, asks_who);
+	read_votes(sql, ballots, count);
+}
+
+/* Read the rules that apply to the case, and judge the votes under them. */
 static List *
 read_polls(const Sql *sql, const GateCase *gate)
 {
-	List	   *polls = read_rules(sql, gate);
-	List	   *requesters;
+	Ballot		ballot = {.gate = gate};
 	ListCell   *cell;
 
-	if (polls == NIL || gate->plan_digest == NULL)
-		return polls;
-	read_votes(sql, gate, polls);
-	requesters = read_requesters(sql, gate);
-	foreach(cell, polls)
-		judge_votes(gate, lfirst(cell), requesters);
-	return polls;
+	read_ballots(sql, &ballot, 1);
+	foreach(cell, ballot.polls)
+		judge_votes(gate, lfirst(cell), ballot.people[PART_ASKED]);
+	return ballot.polls;
 }
 
 /* Since when the plan, or else the deployment, waits for approvals; GATE_NO_TIME: it is not queued yet. */
@@ -450,16 +564,17 @@ vote_of(const Poll *poll, const Person *person)
 {
 	const Vote	approval = {.by = *person,.approved = true};
 	const Vote *last = NULL;
-	ListCell   *cell;
 
-	foreach(cell, poll->votes)
+	for (int i = 0; i < list_length(poll->votes); i++)
 	{
-		const Vote *vote = lfirst(cell);
+		const Vote *vote = list_nth(poll->votes, i);
+		bool		lifted = !vote->approved && takes_place(&approval, vote);
 
-		if (!vote->approved && takes_place(&approval, vote))
+		if ((!lifted && !same_person(person, &vote->by)) || !stands(poll, i))
+			continue;
+		if (lifted)
 			return vote;
-		if (same_person(person, &vote->by))
-			last = vote;
+		last = vote;
 	}
 	return last;
 }
@@ -493,32 +608,6 @@ no_vote(const GateCase *gate, const Poll *poll, const Person *person, bool appro
 	return (NoVote) {NULL, NULL};
 }
 
-/* Number of the instance's last vote; 0: none. */
-static int32
-last_vote(const Sql *sql, const InstanceKey *key)
-{
-	static Statement read = {"SELECT a.vote FROM promote.approval AS a WHERE " OF_INSTANCE("a")
-		" ORDER BY a.project DESC, a.environment DESC, a.component DESC, a.vote DESC LIMIT 1"};
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
-
-	return rows.count > 0 ? sql_int(&rows, 0) : 0;
-}
-
-/* Write a vote of the caller's, and what the audit log says of it. */
-static void
-write_vote(const Sql *sql, const GateCase *gate, const Poll *poll, int32 number, bool approved, const char *reason)
-{
-	static Statement insert = {"INSERT INTO promote.approval AS a (project, environment, component, deployment, vote,"
-		" plan_digest, rule, decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-		" RETURNING promote_internal.audit_facts(a, '{}')"};
-	SqlRows		rows = guarded_run(sql, &insert, AS_KEY(&gate->key), AS_INT(gate->deployment), AS_INT(number),
-								   AS_BYTEA(gate->plan_digest), AS_TEXT(poll->rule),
-								   AS_TEXT(approved ? "approved" : "rejected"), AS_TEXT(reason));
-
-	audit_note(sql, gate->key.project, gate->instance, approved ? "approval.given" : "approval.refused",
-			   sql_jsonb(&rows, 0));
-}
-
 /* Add to the outcome that a rule does not take the vote. */
 static void
 add_no_vote(VoteOutcome *outcome, const NoVote *no)
@@ -530,35 +619,92 @@ add_no_vote(VoteOutcome *outcome, const NoVote *no)
 		outcome->code = no->code;
 }
 
-/*
- * Record the caller's vote under every rule that lets them vote.  A vote that
- * stands is not given again.  The locks of the case are held.
- */
-void
-approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason, VoteOutcome *outcome)
+/* Votes of the caller's that are to be recorded. */
+typedef struct Casting
 {
-	const Person person = current_person();
-	List	   *polls;
-	List	   *requesters;
+	const Sql  *sql;
+	bool		approved;
+	const char *reason;			/* NULL: none was given */
+	Batch		votes;			/* rows of promote.approval */
+} Casting;
+
+/* Judge by every rule of a case whether the caller can vote, and add a vote where they can. */
+static void
+cast_votes(Casting *casting, const Person *person, const Ballot *ballot, VoteOutcome *outcome)
+{
+	const GateCase *gate = ballot->gate;
 	ListCell   *cell;
-	int32		last;
 
 	*outcome = (VoteOutcome) {.given = 0};
 	initStringInfo(&outcome->words);
-	sql_push_latest();
-	polls = read_polls(sql, gate);
-	requesters = read_requesters(sql, gate);
-	last = last_vote(sql, &gate->key);
-	PopActiveSnapshot();
-	foreach(cell, polls)
+	foreach(cell, ballot->polls)
 	{
-		NoVote		no = no_vote(gate, lfirst(cell), &person, approved, requesters);
+		const Poll *poll = lfirst(cell);
+		NoVote		no = no_vote(gate, poll, person, casting->approved, ballot->people[PART_ASKED]);
 
 		if (no.code)
 			add_no_vote(outcome, &no);
 		else
-			write_vote(sql, gate, lfirst(cell), last + ++outcome->given, approved, reason);
+			batch_put(&casting->votes, AS_KEY(&gate->key), AS_INT(gate->deployment),
+					  AS_INT(poll->last_vote + ++outcome->given), AS_BYTEA(gate->plan_digest), AS_TEXT(poll->rule),
+					  AS_TEXT(casting->approved ? "approved" : "rejected"), AS_TEXT(casting->reason));
 	}
+}
+
+/* Write the votes, and what the audit log says of each. */
+static void
+write_votes(Casting *casting, const Ballot *ballots, int count, const VoteOutcome *outcomes)
+{
+#define VOTE_COLUMNS "project, environment, component, deployment, vote, plan_digest, rule, decision, reason"
+	static Statement insert = {"INSERT INTO promote.approval AS a (" VOTE_COLUMNS ") SELECT " VOTE_COLUMNS
+		" FROM new_approval RETURNING promote_internal.audit_facts(a, '{}')"};
+	SqlRows		rows = guarded_rows(casting->sql, &insert, &casting->votes);
+	uint64		next = 0;
+	Batch		batch;
+
+	if (rows.count != casting->votes.count)
+		elog(ERROR, "the votes of a set were not all written");
+	audit_begin_batch(&batch);
+	for (int i = 0; i < count; i++)
+	{
+		const GateCase *gate = ballots[i].gate;
+		AuditHead	head;
+
+		if (outcomes[i].given > 0)
+			audit_read_head(gate->key.project, gate->instance, &head);
+		for (int given = 0; given < outcomes[i].given; given++)
+			audit_put(&batch, &head, gate->key.project, gate->instance,
+					  &(AuditEntry) {casting->approved ? "approval.given" : "approval.refused", sql_jsonb(&rows, next++)}, 1);
+	}
+	audit_write(casting->sql, &batch);
+}
+
+/*
+ * Record the caller's vote on cases of several instances, of each at most one, under every rule that
+ * lets them vote.  A vote that stands is not given again.  The locks of the cases are held.
+ */
+void
+approval_vote(const Sql *sql, const GateCase *gates, int count, bool approved, const char *reason,
+			  VoteOutcome *outcomes)
+{
+	static const char *const columns[] = {
+		"project", "environment", "component", "deployment", "vote", "plan_digest", "rule", "decision", "reason"
+	};
+	Casting		casting = {sql, approved, reason, {.name = "new_approval",.of = "approval",.columns = columns}};
+	const Person person = current_person();
+	Ballot	   *ballots = palloc0(count * sizeof(Ballot));
+
+	for (int i = 0; i < count; i++)
+		ballots[i].gate = &gates[i];
+	sql_push_latest();
+	read_ballots(sql, ballots, count);
+	PopActiveSnapshot();
+	batch_begin(&casting.votes);
+	for (int i = 0; i < count; i++)
+		cast_votes(&casting, &person, &ballots[i], &outcomes[i]);
+	if (casting.votes.count > 0)
+		write_votes(&casting, ballots, count, outcomes);
+	batch_end(&casting.votes);
 }
 
 /*
@@ -568,7 +714,7 @@ approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *r
 bool
 approval_is_own(const Sql *sql, const GateCase *gate, const Person *person)
 {
-	return gate->separation_of_duty && is_among(person, read_requesters(sql, gate));
+	return gate->separation_of_duty && is_among(person, requesters_of(sql, gate));
 }
 
 /*
@@ -739,7 +885,7 @@ put_open_votes(FunctionCallInfo fcinfo, const Sql *sql, const GateCase *gate)
 {
 	const Person person = current_person();
 	List	   *polls = read_polls(sql, gate);
-	List	   *requesters = read_requesters(sql, gate);
+	List	   *requesters = requesters_of(sql, gate);
 	bool		plans;
 	bool		proposed = is_proposed(sql, gate, &plans);
 

@@ -27,8 +27,8 @@ typedef struct VoteOutcome
 
 extern bool approval_votes_on(const Deployment *deployment);
 extern bool approval_is_own(const Sql *sql, const GateCase *gate, const Person *person);
-extern void approval_vote(const Sql *sql, const GateCase *gate, bool approved, const char *reason,
-						  VoteOutcome *outcome);
+extern void approval_vote(const Sql *sql, const GateCase *gates, int count, bool approved, const char *reason,
+						  VoteOutcome *outcomes);
 extern void approval_check_own(const Sql *sql, const GateCase *gate);
 extern void approvals_counted(const Sql *sql, const GateCase *gate, JsonBuilder *builder);
 

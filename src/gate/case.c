@@ -6,6 +6,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/argument.h"
+#include "base/batch.h"
 #include "base/errors.h"
 #include "gate/gate.h"
 #include "registry/instance.h"
@@ -18,13 +19,22 @@ static const SqlField target_fields[] = {
 	SQL_FIELDS(GateCase, "t", revision, bundle, version, plan, plan_digest)
 };
 
-/* What the case is judged by: a row of promote_internal.case_facts. */
-static const SqlField facts_fields[] = {
-	SQL_FIELDS(GateCase, "f", digest, source_environment, source_revision, source_digest, attributes,
-				   path_only, require_source_in_sync, require_no_drift, require_expected,
-				   require_proven_release, require_no_reverts, require_artifact_digest, separation_of_duty,
-				   required_soak)
-};
+/* What a case, which is a member of another struct, is judged by: a row of promote_internal.case_facts. */
+#define FACTS_FIELDS(type, at) \
+	SQL_FIELD(type, at digest, "f.digest"), SQL_FIELD(type, at source_environment, "f.source_environment"), \
+	SQL_FIELD(type, at source_revision, "f.source_revision"), SQL_FIELD(type, at source_digest, "f.source_digest"), \
+	SQL_FIELD(type, at attributes, "f.attributes"), SQL_FIELD(type, at path_only, "f.path_only"), \
+	SQL_FIELD(type, at require_source_in_sync, "f.require_source_in_sync"), \
+	SQL_FIELD(type, at require_no_drift, "f.require_no_drift"), \
+	SQL_FIELD(type, at require_expected, "f.require_expected"), \
+	SQL_FIELD(type, at require_proven_release, "f.require_proven_release"), \
+	SQL_FIELD(type, at require_no_reverts, "f.require_no_reverts"), \
+	SQL_FIELD(type, at require_artifact_digest, "f.require_artifact_digest"), \
+	SQL_FIELD(type, at require_structure, "f.require_structure"), \
+	SQL_FIELD(type, at separation_of_duty, "f.separation_of_duty"), \
+	SQL_FIELD(type, at required_soak, "f.required_soak")
+
+static const SqlField facts_fields[] = {FACTS_FIELDS(GateCase,)};
 
 /* Read what would run by the case's deployment; 0: what would if no plan is named. */
 static void
@@ -43,6 +53,19 @@ read_target(const Sql *sql, GateCase *gate)
 		refuse_unconfigured(&gate->key, CONFIGURE_FIRST);
 }
 
+/* Complete the facts of a case as they were read. */
+static void
+finish_facts(GateCase *gate)
+{
+	gate->instance = instance_key_name(&gate->key);
+	/* a DECOMMISSION has no source */
+	if (gate->source_environment && gate_provisions(gate))
+		return;
+	gate->source_environment = NULL;
+	gate->source_revision = 0;
+	gate->source_digest = NULL;
+}
+
 /* Read all else that the case is judged by. */
 static void
 read_facts(const Sql *sql, GateCase *gate)
@@ -52,13 +75,7 @@ read_facts(const Sql *sql, GateCase *gate)
 
 	if (!sql_row(&rows, 0, gate))
 		require_instance(sql, &gate->key);
-	gate->instance = instance_key_name(&gate->key);
-	/* a DECOMMISSION has no source */
-	if (gate->source_environment && gate_provisions(gate))
-		return;
-	gate->source_environment = NULL;
-	gate->source_revision = 0;
-	gate->source_digest = NULL;
+	finish_facts(gate);
 }
 
 /*
@@ -76,9 +93,84 @@ gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz 
 	PopActiveSnapshot();
 }
 
-/* Read the case of an order that is to be queued now. */
+/* A case that was read among others. */
+typedef struct PlacedCase
+{
+	int32		place;
+	GateCase	gate;
+} PlacedCase;
+
+static const SqlField placed_fields[] = {
+	SQL_FIELD(PlacedCase, place, "k.place"),
+	SQL_ENUM_FIELD(PlacedCase, gate.action, "t.action", deployment_actions),
+	SQL_FIELD(PlacedCase, gate.revision, "t.revision"), SQL_FIELD(PlacedCase, gate.bundle, "t.bundle"),
+	SQL_FIELD(PlacedCase, gate.version, "t.version"), SQL_FIELD(PlacedCase, gate.plan, "t.plan"),
+	SQL_FIELD(PlacedCase, gate.plan_digest, "t.plan_digest"),
+	FACTS_FIELDS(PlacedCase, gate.)
+};
+
+/*
+ * Read the cases of many deployments that exist, to be judged for now, as gate_open does of one: of
+ * each the key and the deployment are set, and nothing else.
+ */
 void
-gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order, GateCase *gate)
+gate_open_all(const Sql *sql, GateCase *gates, int count)
+{
+	static Statement read = SQL_ROWS(placed_fields, "SELECT $* FROM opened_case AS k"
+									 " CROSS JOIN LATERAL (SELECT t.* FROM promote_internal.deployment_target(k.project, k.environment,"
+									 "  k.component, k.deployment) AS t LIMIT 1) AS t"
+									 " CROSS JOIN LATERAL (SELECT f.* FROM promote_internal.case_facts(k.project, k.environment,"
+									 "  k.component, t.revision) AS f LIMIT 1) AS f");
+	static const char *const columns[] = {"place", "project", "environment", "component", "deployment"};
+	Batch		batch = {.name = "opened_case",.columns = columns};
+	TimestampTz now = GetCurrentTimestamp();
+	PlacedCase	placed;
+	SqlRows		rows;
+
+	batch_begin(&batch);
+	for (int i = 0; i < count; i++)
+		batch_put(&batch, AS_INT(i), AS_KEY(&gates[i].key), AS_INT(gates[i].deployment));
+	sql_push_latest();
+	rows = batch_call(sql, &read, SQL_READ, &batch, NULL, 0);
+	PopActiveSnapshot();
+	batch_end(&batch);
+	if (rows.count != count)
+		elog(ERROR, "the cases of %d deployments were not all read", count);
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		GateCase   *gate;
+
+		placed.gate = (GateCase) {.at = now,.now = now};
+		(void) sql_row(&rows, i, &placed);
+		gate = &gates[placed.place];
+		placed.gate.key = gate->key;
+		placed.gate.deployment = gate->deployment;
+		*gate = placed.gate;
+		finish_facts(gate);
+	}
+}
+
+/* Give a case the facts that were read into another one. */
+static void
+take_facts(const GateCase *facts, GateCase *gate)
+{
+	GateCase	whole = *facts;
+
+	whole.key = gate->key;
+	whole.action = gate->action;
+	whole.plan = gate->plan;
+	whole.plan_digest = gate->plan_digest;
+	whole.revision = gate->revision;
+	whole.bundle = gate->bundle;
+	whole.version = gate->version;
+	whole.at = gate->at;
+	whole.now = gate->now;
+	*gate = whole;
+}
+
+/* Begin the case of an order that is to be queued now. */
+static void
+begin_order(const InstanceKey *key, const DeploymentOrder *order, GateCase *gate)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -93,9 +185,85 @@ gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *o
 		.at = now,
 		.now = now
 	};
+}
+
+/* Read the case of an order that is to be queued now. */
+void
+gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order, GateCase *gate)
+{
+	begin_order(key, order, gate);
 	sql_push_latest();
 	read_facts(sql, gate);
 	PopActiveSnapshot();
+}
+
+/* A case that was read among others. */
+typedef struct OrderFacts
+{
+	int32		place;
+	GateCase	gate;
+	GateKnown	known;
+} OrderFacts;
+
+static const SqlField order_fields[] = {
+	SQL_FIELD(OrderFacts, place, "k.place"),
+	FACTS_FIELDS(OrderFacts, gate.),
+	SQL_FIELD(OrderFacts, known.of_bundle, "g.of_bundle"), SQL_FIELD(OrderFacts, known.blocked, "g.blocked"),
+	SQL_FIELD(OrderFacts, known.declares, "g.declares"), SQL_FIELD(OrderFacts, known.digested, "g.digested"),
+	SQL_FIELD(OrderFacts, known.checks, "g.checks"), SQL_FIELD(OrderFacts, known.differs, "g.differs"),
+	SQL_FIELD(OrderFacts, known.held, "g.held"), SQL_FIELD(OrderFacts, known.proven, "g.proven"),
+	SQL_FIELD(OrderFacts, known.recorded, "g.recorded"), SQL_FIELD(OrderFacts, known.policies, "g.policies"),
+	SQL_FIELD(OrderFacts, known.rules, "g.rules")
+};
+
+/*
+ * Read the cases of orders to provision that are to be queued now, by one statement, with what says that gates have
+ * nothing to look at.  The instances exist.
+ */
+void
+gate_open_orders(const Sql *sql, GateOrder *orders, int count)
+{
+	static Statement read = SQL_ROWS(order_fields, "SELECT $* FROM gate_order AS k"
+									 " CROSS JOIN LATERAL (SELECT f.* FROM promote_internal.case_facts(k.project, k.environment,"
+									 "  k.component, k.revision) AS f LIMIT 1) AS f"
+									 " CROSS JOIN LATERAL (SELECT g.* FROM promote_internal.known_gates(k.project, k.environment,"
+									 "  k.component, k.revision, k.bundle, k.version, k.plan) AS g LIMIT 1) AS g");
+	static const char *const columns[] = {
+		"place", "project", "environment", "component", "revision", "bundle", "version", "plan"
+	};
+	Batch		batch = {.name = "gate_order",.columns = columns};
+	OrderFacts	facts;
+	SqlRows		rows;
+
+	if (count == 0)
+		return;
+	batch_begin(&batch);
+	for (int i = 0; i < count; i++)
+	{
+		const DeploymentOrder *order = orders[i].order;
+
+		begin_order(orders[i].key, order, &orders[i].gate);
+		batch_put(&batch, AS_INT(i), AS_KEY(orders[i].key), AS_INT(order->revision), AS_TEXT(order->bundle),
+				  AS_TEXT(order->version), AS_NUMBER(order->plan));
+	}
+	sql_push_latest();
+	rows = batch_call(sql, &read, SQL_READ, &batch, NULL, 0);
+	PopActiveSnapshot();
+	batch_end(&batch);
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		GateOrder  *order;
+
+		facts = (OrderFacts) {.place = 0};
+		(void) sql_row(&rows, i, &facts);
+		order = &orders[facts.place];
+		take_facts(&facts.gate, &order->gate);
+		finish_facts(&order->gate);
+		order->known = facts.known;
+		order->known.staged = true;
+		order->known.source = NULL;
+		order->gate.known = &order->known;
+	}
 }
 
 /*
@@ -106,7 +274,7 @@ static void
 open_decommission(const Sql *sql, const InstanceKey *key, TimestampTz at, GateCase *gate)
 {
 	static Statement read = {"SELECT i.changed_by FROM promote.instance AS i WHERE " OF_INSTANCE("i")
-		" AND i.revision > 0"};
+		" AND i.revision > i.opened_revision"};
 	DeploymentOrder order = {.action = ACTION_DECOMMISSION};
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
 	Carried		runs;

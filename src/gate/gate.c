@@ -95,6 +95,21 @@ gate_is_closed(const GateCase *gate)
 	return false;
 }
 
+/* Add a reason to the array that is open. */
+void
+gate_build_reason(JsonBuilder *builder, const char *code, const char *message, TimestampTz until,
+				  const char *liftable_by)
+{
+	json_build_begin_object(builder);
+	json_build_field(builder, "code", code);
+	json_build_field(builder, "message", message);
+	if (until != GATE_NO_TIME)
+		json_build_field(builder, "until", audit_time(until));
+	if (liftable_by)
+		json_build_field(builder, "liftable_by", liftable_by);
+	json_build_end_object(builder);
+}
+
 /* The reasons that stand, a line each, for people. */
 char *
 gate_reasons(const GateCase *gate)

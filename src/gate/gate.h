@@ -42,7 +42,15 @@ typedef struct GateKnown
 	bool		held;			/* is it in promote_internal.holding_request? */
 	bool		proven;			/* does the source run the release? */
 	bool		digested;		/* has the release an artifact digest? */
-	const SourceStatus *source;
+	const SourceStatus *source; /* NULL: not read */
+	bool		supposed;		/* is the source only supposed to run what would be promoted, from now on? */
+
+	/* of what is staged, and has a plan or not; all gates judge it */
+	bool		staged;
+	bool		of_bundle;		/* is the release of the component's bundle? */
+	bool		recorded;		/* has the plan recorded changes? */
+	bool		policies;		/* are there enabled policies for the environment? */
+	bool		rules;			/* are there approval rules for it? */
 } GateKnown;
 
 /* What is judged, read once. */
@@ -59,6 +67,7 @@ typedef struct GateCase
 	bytea	   *rendered_digest;	/* of that as it would be rendered; NULL: it is stored, and can be looked up */
 	const char *bundle;
 	const char *version;		/* release that would be deployed; NULL: there is none */
+	const Jsonb *params;		/* rendered, of what is not stored yet; NULL: it is, or is not known */
 	const Jsonb *references;	/* remote references that would be copied to it first; NULL: none */
 	const List *secrets;		/* secrets that would be copied to it first: SecretCopy * */
 	const char *source_environment; /* that the revision was promoted from; NULL: none */
@@ -72,6 +81,7 @@ typedef struct GateCase
 	bool		require_proven_release;
 	bool		require_no_reverts;
 	bool		require_artifact_digest;
+	const char *require_structure;	/* environment; NULL: none */
 	bool		separation_of_duty;
 	Interval   *required_soak;
 	TimestampTz at;				/* what it is judged for */
@@ -87,8 +97,10 @@ typedef enum GatesAsked
 	GATES_ALL,
 	GATES_BESIDE_REVIEW,		/* not those of review.c, which has passed the case already */
 	GATES_OF_TIME,
+	GATES_OF_QUEUE,				/* those of time, and of what waits for other components */
 	GATES_EARLY,				/* those that can judge before there is a plan */
-	GATES_UNSTAGED				/* those that can judge before anything is staged: early ones, and that of requests */
+	GATES_UNSTAGED,				/* those that can judge before anything is staged: early ones, and that of requests */
+	GATES_FORECAST				/* early ones, and that of approvals, as if there were a plan with the case's digest */
 } GatesAsked;
 
 /* One reason. */
@@ -106,6 +118,18 @@ typedef struct Blocker
 	int32		override;
 } Blocker;
 
+/* An order of many that are judged together, and its case. */
+typedef struct GateOrder
+{
+	const InstanceKey *key;
+	const DeploymentOrder *order;
+	GateKnown	known;
+	GateCase	gate;
+} GateOrder;
+
+/* Was it read of many that are staged, and says a flag of GateKnown that a gate has nothing to look at? */
+#define GATE_KNOWS_NOTHING(gate, flag) ((gate)->known && (gate)->known->staged && !(gate)->known->flag)
+
 /* gate/gate.c */
 extern bool gate_provisions(const GateCase *gate);
 extern bool gate_has_source(const GateCase *gate);
@@ -115,18 +139,23 @@ extern TimestampTz gate_later(TimestampTz at, const Interval *span);
 extern Blocker *gate_block(GateCase *gate, const char *code, const char *subject, TimestampTz since, TimestampTz until,
 						   const char *liftable_by, const char *message);
 extern bool gate_is_closed(const GateCase *gate);
+extern void gate_build_reason(JsonBuilder *builder, const char *code, const char *message, TimestampTz until,
+							  const char *liftable_by);
 extern char *gate_reasons(const GateCase *gate);
 extern void gate_refuse(const GateCase *gate);
 
 /* gate/case.c */
 extern void gate_open(const Sql *sql, const InstanceKey *key, int32 deployment, TimestampTz at, GateCase *gate);
+extern void gate_open_all(const Sql *sql, GateCase *gates, int count);
 extern void gate_open_asked(FunctionCallInfo fcinfo, const Sql *sql, const InstanceKey *key, GateCase *gate);
 extern void gate_open_order(const Sql *sql, const InstanceKey *key, const DeploymentOrder *order, GateCase *gate);
+extern void gate_open_orders(const Sql *sql, GateOrder *orders, int count);
 
 /* gate/judge.c */
 extern bool gate_is_overridable(const char *code);
 extern void gate_judge(const Sql *sql, GateCase *gate, GatesAsked asked);
 extern void gate_judge_unstaged(const Sql *sql, GateCase *gate);
+extern void gate_judge_queued(const Sql *sql, GateCase *gate);
 extern void gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at);
 extern void gate_require(const Sql *sql, GateCase *gate);
 extern Jsonb *gate_verdict(const Sql *sql, const GateCase *gate);
@@ -162,6 +191,12 @@ extern void gate_drift(const Sql *sql, GateCase *gate);
 extern void gate_destructive(const Sql *sql, GateCase *gate);
 extern void gate_unexpected(const Sql *sql, GateCase *gate);
 extern void gate_request(const Sql *sql, GateCase *gate);
+
+/* gate/structure.c */
+extern void gate_structure(const Sql *sql, GateCase *gate);
+
+/* gate/dependency.c */
+extern void gate_dependency(const Sql *sql, GateCase *gate);
 
 /* gate/policy.c */
 extern void gate_policies(const Sql *sql, GateCase *gate);

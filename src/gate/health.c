@@ -321,6 +321,11 @@ gate_soak(const Sql *sql, GateCase *gate)
 		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(gate->required_soak),
 										  IntervalPGetDatum(&none))))
 		return;
+	if (gate->known && gate->known->supposed)
+	{
+		block_soaking(gate, &(Soak) {.since = gate->now,.unhealthy_at = GATE_NO_TIME}, gate_source_name(gate));
+		return;
+	}
 	rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment),
 					AS_TEXT(gate->key.component), AS_BYTEA(gate->source_digest), AS_TEXT(gate->version));
 	if (!sql_row(&rows, 0, &soak))

@@ -70,6 +70,7 @@ static const Gate gates[] = {
 	{"reverts", GATE_STATE, true, false, false, gate_reverts},
 	{"drift", GATE_STATE, true, false, true, gate_drift},
 	{"health", GATE_STATE, true, false, true, gate_health},	/* health.c */
+	{"structure", GATE_STATE, true, false, true, gate_structure},	/* structure.c */
 	{"destructive", GATE_STATE, true, false, false, gate_destructive},
 	{"unexpected", GATE_STATE, true, false, false, gate_unexpected},
 	/* policy.c: what users have written */
@@ -78,7 +79,9 @@ static const Gate gates[] = {
 	{"approval", GATE_PEOPLE, true, true, false, gate_approval},
 	{"rejected", GATE_PEOPLE, false, true, false, NULL},	/* by gate_approval */
 	/* state.c */
-	{"request", GATE_LOCK, true, true, false, gate_request}
+	{"request", GATE_LOCK, true, true, false, gate_request},
+	/* dependency.c */
+	{"dependency", GATE_LOCK, false, true, false, gate_dependency}
 };
 
 /* Can a gate be overridden at all?  A code that is not in the table is of a policy, and can. */
@@ -203,10 +206,14 @@ is_asked(const Gate *each, GatesAsked asked)
 			return each->judge != gate_review;
 		case GATES_OF_TIME:
 			return each->kind == GATE_TIME;
+		case GATES_OF_QUEUE:
+			return each->kind == GATE_TIME || each->judge == gate_dependency;
 		case GATES_EARLY:
 			return each->early;
 		case GATES_UNSTAGED:
 			return each->early || each->judge == gate_request;
+		case GATES_FORECAST:
+			return each->early || each->judge == gate_approval;
 		default:
 			return true;
 	}
@@ -239,6 +246,13 @@ gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
 	gate_judge(sql, gate, GATES_OF_TIME);
+}
+
+/* Judge the case of what is queued by the gates that may hold it back, for the time that it was opened for. */
+void
+gate_judge_queued(const Sql *sql, GateCase *gate)
+{
+	gate_judge(sql, gate, GATES_OF_QUEUE);
 }
 
 /*

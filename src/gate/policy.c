@@ -603,9 +603,12 @@ gate_policies(const Sql *sql, GateCase *gate)
 	static Statement read = SQL_ROWS(policy_fields, "SELECT $* FROM promote.policy AS p WHERE p.enabled"
 									 " AND (p.project = $1 OR p.project IS NULL) AND (p.environment = $2 OR p.environment IS NULL)"
 									 " AND (p.component = $3 OR p.component IS NULL) AND p.selector <@ $4 ORDER BY p.policy");
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
+	SqlRows		rows;
 	ListCell   *cell;
 
+	if (GATE_KNOWS_NOTHING(gate, policies))
+		return;
+	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_JSONB(gate->attributes));
 	foreach(cell, sql_list(&rows, sizeof(Policy)))
 	{
 		CHECK_FOR_INTERRUPTS();

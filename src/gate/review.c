@@ -21,12 +21,27 @@
 #include "registry/release.h"
 #include "registry/remote_reference.h"
 
-static const SqlField review_fields[] = {
-	SQL_FIELDS(Review, "i", deployed_by, changed_by),
-	SQL_FIELD(Review, require_plan, "e.require_plan"),
-	SQL_FIELD(Review, protected, "e.decommission_protection"),
-	SQL_FIELD(Review, proposed.proposal.allow_replace, "r.allow_replace")
-};
+#define CONFIGURE_FIRST "Give it its first revision by promote.configure_instance."
+
+/* What a review, which may be a member of another struct, is made by: a row of promote_internal.reviewed_instance. */
+#define REVIEW_FIELDS(type, at) \
+	SQL_FIELD(type, at deployed_by, "i.deployed_by"), SQL_FIELD(type, at changed_by, "i.changed_by"), \
+	SQL_FIELD(type, at require_plan, "i.require_plan"), SQL_FIELD(type, at protected, "i.protected"), \
+	SQL_FIELD(type, at proposed.proposal.allow_replace, "i.allow_replace")
+
+static const SqlField review_fields[] = {REVIEW_FIELDS(Review,)};
+
+/* Complete a review that was read. */
+static void
+begin(Review *review)
+{
+	/* nobody brings back what was decommissioned without having seen that everything is added */
+	review->require_plan |= review->proposed.decommissioned;
+	review->proposed.revision = review->proposed.current_revision;
+	review->rendered_digest = NULL;
+	review->asking = false;
+	review->known = NULL;
+}
 
 /*
  * Read what an instance desires, with the rules of its environment and its
@@ -36,23 +51,90 @@ static const SqlField review_fields[] = {
 void
 review_open(const Sql *sql, const InstanceKey *key, Review *review)
 {
-	static Statement read = SQL_ROWS(review_fields, "SELECT $* FROM promote.instance AS i"
-									 " JOIN promote.environment AS e ON e.project = $1 AND e.environment = $2"
-									 " LEFT JOIN LATERAL (SELECT r.allow_replace FROM promote.revision AS r"
-									 "  WHERE " OF_INSTANCE("r") " AND r.revision = i.revision LIMIT 1) AS r ON true"
+	static Statement read = SQL_ROWS(review_fields, "SELECT $* FROM promote_internal.reviewed_instance AS i"
 									 " WHERE " OF_INSTANCE("i"));
 	SqlRows		rows;
 
 	proposal_from(sql, key, key->environment, NULL, NULL, false, &review->proposed);
-	if (review->proposed.current_revision == 0)
-		refuse_unconfigured(key, "Give it its first revision by promote.configure_instance.");
+	if (proposal_is_fresh(&review->proposed))
+		refuse_unconfigured(key, CONFIGURE_FIRST);
 	rows = sql_run(sql, &read, AS_KEY(key));
 	(void) sql_row(&rows, 0, review);
-	/* nobody brings back what was decommissioned without having seen that everything is added */
-	review->require_plan |= review->proposed.decommissioned;
-	review->proposed.revision = review->proposed.current_revision;
-	review->rendered_digest = NULL;
-	review->asking = false;
+	begin(review);
+}
+
+static const SqlField order_fields[] = {
+	REVIEW_FIELDS(ReviewOrder, review.),
+	SQL_FIELD(ReviewOrder, known.in_sync, "s.in_sync"), SQL_FIELD(ReviewOrder, known.carried_plan, "s.plan"),
+	SQL_FIELD(ReviewOrder, known.last_plan, "p.last_plan"),
+	SQL_FIELD(ReviewOrder, known.plan.deployment, "p.plan"),
+	SQL_ENUM_FIELD(ReviewOrder, known.plan.action, "p.action", deployment_actions),
+	SQL_ENUM_FIELD(ReviewOrder, known.plan.status, "p.status", deployment_statuses),
+	SQL_FIELD(ReviewOrder, known.plan.revision, "p.revision"), SQL_FIELD(ReviewOrder, known.plan.version, "p.version"),
+	SQL_FIELD(ReviewOrder, known.plan.rendered_digest, "p.rendered_digest"),
+	SQL_FIELD(ReviewOrder, known.plan.references, "p.remote_references"),
+	SQL_FIELD(ReviewOrder, known.plan.plan_digest, "p.plan_digest"),
+	SQL_FIELD(ReviewOrder, known.plan.seen_change, "p.seen_change"),
+	SQL_FIELD(ReviewOrder, known.plan.plan_defects, "p.plan_defects"),
+	SQL_FIELD(ReviewOrder, known.newer_plan, "p.newer_plan"), SQL_FIELD(ReviewOrder, known.change_before, "p.change_before")
+};
+
+/* Begin the rows of review_open_all: key, place from 0, and number of the plan that is named, or NULL. */
+void
+review_begin_batch(Batch *instances)
+{
+	static const char *const columns[] = {"project", "environment", "component", "place", "named"};
+
+	*instances = (Batch) {.name = "own_instance",.columns = columns};
+	batch_begin(instances);
+}
+
+/*
+ * Read what many instances desire, as review_open does of one, and the plans that they would be deployed by; ends the
+ * batch of them.  The instances are locked.  Nothing is checked yet, see review_require.
+ */
+void
+review_open_all(const Sql *sql, Batch *instances, Shared *shared, ReviewOrder *orders)
+{
+	static Statement read = SQL_ROWS(order_fields, "SELECT $* FROM own_instance AS k CROSS JOIN LATERAL (SELECT i.*"
+									 "  FROM promote_internal.reviewed_instance AS i WHERE " SAME_INSTANCE("i", "k") " LIMIT 1) AS i"
+									 " LEFT JOIN LATERAL (SELECT p.* FROM promote_internal.known_plan(k.project, k.environment,"
+									 "  k.component, i.revision, k.named) AS p LIMIT 1) AS p ON true"
+									 " LEFT JOIN LATERAL (SELECT true AS in_sync, s.plan FROM promote_internal.carried_out("
+									 "  k.project, k.environment, k.component) AS s LIMIT 1) AS s ON true ORDER BY k.place");
+	ReleaseSeen *seen = palloc0(sizeof(ReleaseSeen));
+	ProposedRevision *proposals;
+	SqlRows		rows;
+	uint64		count;
+
+	proposals = proposals_own(sql, instances, shared, &count);
+	rows = batch_run(sql, &read, instances);
+	if (count != instances->count || rows.count != count)
+		elog(ERROR, "could not read all instances of a set");
+	batch_end(instances);
+	for (uint64 i = 0; i < count; i++)
+	{
+		Review	   *review = &orders[i].review;
+		Deployment *plan = &orders[i].known.plan;
+
+		review->proposed = proposals[i];
+		(void) sql_row(&rows, i, &orders[i]);
+		begin(review);
+		orders[i].known.seen = seen;
+		review->known = &orders[i].known;
+		plan->key = review->proposed.key;
+	}
+}
+
+/* Refuse an instance of review_open_all that desires nothing, or whose history is not complete. */
+void
+review_require(const Review *review)
+{
+	const ProposedRevision *proposed = &review->proposed;
+
+	proposal_require_history(proposed);
+	if (proposal_is_fresh(proposed))
+		refuse_unconfigured(&proposed->key, CONFIGURE_FIRST);
 }
 
 /*
@@ -67,7 +149,8 @@ review_judge(const Sql *sql, Review *review)
 
 	proposal_require_release(sql, &review->proposed);
 	if (!review->asking)
-		release_require_unblocked(sql, proposal->bundle, proposal->version);
+		release_require_unblocked(sql, proposal->bundle, proposal->version,
+								  review->known ? review->known->seen : NULL);
 	proposal_check(&review->proposed);
 	review->rendered_digest = proposal->rendered == proposal->params ?
 		review->proposed.current_digest : config_digest(review->proposed.key.project, proposal->rendered);
@@ -102,30 +185,45 @@ add_moved(StringInfo lines, const Review *review, const Deployment *reviewed)
 
 /* Add a line if a later plan of that revision came to another result. */
 static void
-add_newer_plan(const Sql *sql, StringInfo lines, const InstanceKey *key, const Deployment *plan)
+add_newer_plan(const Sql *sql, StringInfo lines, const Review *review, const Deployment *plan)
 {
 	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
 		" AND d.action = 'PLAN' AND d.revision = $4 AND d.deployment > $5 AND d.status = 'COMPLETED' AND d.plan_digest <> $6"
 		" ORDER BY d.deployment DESC LIMIT 1"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(plan->revision), AS_INT(plan->deployment),
-							   AS_BYTEA(plan->plan_digest));
+	int32		newer = 0;
+	SqlRows		rows;
 
-	if (rows.count > 0)
-		add_line(lines, psprintf("The plan has another digest: plan %d of the same revision came to another result.",
-								 sql_int(&rows, 0)));
+	if (review->known)
+		newer = review->known->newer_plan;
+	else
+	{
+		rows = sql_run(sql, &read, AS_KEY(&plan->key), AS_INT(plan->revision), AS_INT(plan->deployment),
+					   AS_BYTEA(plan->plan_digest));
+		newer = rows.count > 0 ? sql_int(&rows, 0) : 0;
+	}
+	if (newer > 0)
+		add_line(lines, psprintf("The plan has another digest: plan %d of the same revision came to another result.", newer));
 }
 
 /* Add a line if something that waits or runs will have changed the instance before another PROVISION by that plan. */
 static void
-add_change_before(const Sql *sql, StringInfo lines, const InstanceKey *key, int32 plan)
+add_change_before(const Sql *sql, StringInfo lines, const Review *review, const Deployment *plan)
 {
 	static Statement read = {"SELECT pg_catalog.concat('Deployment ', b.deployment, ', which is ', b.status,"
 		" ', will have changed the instance before.')"
 		" FROM promote_internal.changes_before($1, $2, $3, $4) AS b"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(plan));
+	const char *change = NULL;
+	SqlRows		rows;
 
-	if (rows.count > 0)
-		add_line(lines, sql_text(&rows, 0));
+	if (review->known)
+		change = review->known->change_before;
+	else
+	{
+		rows = sql_run(sql, &read, AS_KEY(&plan->key), AS_INT(plan->deployment));
+		change = rows.count > 0 ? sql_text(&rows, 0) : NULL;
+	}
+	if (change)
+		add_line(lines, change);
 }
 
 /* Refuse what was reviewed, with the lines of what has moved: PM_PLAN_MOVED. */
@@ -148,10 +246,10 @@ moved_since(const Sql *sql, const Review *review, const Deployment *plan)
 
 	initStringInfo(&lines);
 	add_moved(&lines, review, plan);
-	add_newer_plan(sql, &lines, &plan->key, plan);
+	add_newer_plan(sql, &lines, review, plan);
 	if (plan->seen_change != review->changed_by)
 		add_line(&lines, psprintf("Deployment %d has changed the instance since.", review->changed_by));
-	add_change_before(sql, &lines, &plan->key, plan->deployment);
+	add_change_before(sql, &lines, review, plan);
 	return lines.data;
 }
 
@@ -197,10 +295,11 @@ check_is_plan(const Deployment *plan)
 int32
 revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool completed)
 {
-	static Statement read = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
-		" AND d.action = 'PLAN' AND d.revision = $4 AND (d.status = 'COMPLETED' OR NOT $5)"
+	static Statement last = {"SELECT d.deployment FROM promote_internal.last_plan($1, $2, $3, $4) AS d"};
+	static Statement last_completed = {"SELECT d.deployment FROM promote.deployment AS d WHERE " OF_INSTANCE("d")
+		" AND d.action = 'PLAN' AND d.revision = $4 AND d.status = 'COMPLETED'"
 		" ORDER BY d.revision DESC, d.deployment DESC LIMIT 1"};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(key), AS_INT(revision), AS_BOOL(completed));
+	SqlRows		rows = sql_run(sql, completed ? &last_completed : &last, AS_KEY(key), AS_INT(revision));
 
 	return rows.count > 0 ? sql_int(&rows, 0) : 0;
 }
@@ -213,14 +312,16 @@ revision_last_plan(const Sql *sql, const InstanceKey *key, int32 revision, bool 
 bool
 review_is_carried_out(const Sql *sql, const Review *review, int32 named)
 {
-	static Statement read = {"SELECT d.plan FROM promote.deployment AS d, promote.instance_status AS s"
-		" WHERE " OF_INSTANCE("d") " AND d.deployment = $4 AND s.instance = $5 AND s.status = 'in_sync'"};
+	static Statement read = {"SELECT c.plan FROM promote_internal.carried_out($1, $2, $3) AS c"};
 	const InstanceKey *key = &review->proposed.key;
 	SqlRows		rows;
 
 	if (review->deployed_by == 0 || review->deployed_by != review->changed_by)
 		return false;
-	rows = sql_run(sql, &read, AS_KEY(key), AS_INT(review->changed_by), AS_TEXT(instance_key_name(key)));
+	if (review->known)
+		return review->known->in_sync && (named != 0 ? review->known->carried_plan == named :
+										  review->known->last_plan < review->changed_by);
+	rows = sql_run(sql, &read, AS_KEY(key));
 	if (rows.count == 0)
 		return false;
 	return named != 0 ? sql_int(&rows, 0) == named :
@@ -259,7 +360,7 @@ void
 review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *plan)
 {
 	const InstanceKey *key = &review->proposed.key;
-	int32		number = named != 0 ? named :
+	int32		number = named != 0 ? named : review->known ? review->known->last_plan :
 		revision_last_plan(sql, key, review->proposed.current_revision, true);
 	bool		optional = named == 0 && !review->require_plan;
 	const char *moved;
@@ -269,7 +370,10 @@ review_find_plan(const Sql *sql, const Review *review, int32 named, Deployment *
 		refuse_unplanned(sql, review);
 	if (number == 0)
 		return;
-	deployment_load(sql, key, number, plan);
+	if (review->known && review->known->plan.deployment == number)
+		*plan = review->known->plan;
+	else
+		deployment_load(sql, key, number, plan);
 	check_is_plan(plan);
 	moved = moved_since(sql, review, plan);
 	if (optional && (moved[0] || plan->plan_defects))
@@ -392,8 +496,8 @@ review_proposal(const InstanceKey *key, int32 deployment)
  * runs now, and its revision does not allow that.  NULL: it may begin.  The
  * instance is locked.
  */
-static char *
-replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
+char *
+review_replaces(const Sql *sql, const InstanceKey *key, int32 deployment)
 {
 	static Statement read = {"SELECT i.deployed_by FROM promote.instance AS i, promote.deployment AS d"
 		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "d") " AND r.revision = d.revision AND NOT r.allow_replace"
@@ -445,7 +549,7 @@ review_outdated(const Sql *sql, const InstanceKey *key, int32 deployment)
 	Outdated	outdated = {NULL, false};
 
 	(void) sql_row(&rows, 0, &outdated);
-	return outdated.reason == NULL && outdated.may_replace ? replaces(sql, key, deployment) : outdated.reason;
+	return outdated.reason == NULL && outdated.may_replace ? review_replaces(sql, key, deployment) : outdated.reason;
 }
 
 /* Refuse to begin what promote.claim_deployment would abort: PM_PLAN_MOVED. */

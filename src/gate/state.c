@@ -30,7 +30,7 @@ read_source(const Sql *sql, const GateCase *gate, SourceStatus *source)
 	static Statement read = SQL_ROWS(source_fields, "SELECT $* FROM promote.instance_status AS v WHERE v.instance = $1");
 	SqlRows		rows;
 
-	if (gate->known)
+	if (gate->known && gate->known->source)
 	{
 		*source = *gate->known->source;
 		return true;
@@ -98,8 +98,6 @@ is_proven(const Sql *sql, const GateCase *gate)
 {
 	static Statement read = {"SELECT FROM promote_internal.proving_runs($1, $2, $3, $4, $5, $6, $7, $8) AS r LIMIT 1"};
 
-	if (gate->known && gate->known->proven)
-		return true;
 	return sql_read(sql, &read, AS_KEY(&gate->key), AS_TEXT(gate->bundle), AS_TEXT(gate->version),
 					AS_TEXT(gate->source_environment), AS_INT(gate->source_revision),
 					AS_BOOL(gate->path_only)).count > 0;
@@ -140,8 +138,8 @@ gate_release_unproven(const Sql *sql, GateCase *gate)
 	GateCase	from;
 	char	   *where;
 
-	if (!gate->require_proven_release || gate->version == NULL || !find_release_source(sql, gate, &from) ||
-		is_proven(sql, &from))
+	if (!gate->require_proven_release || gate->version == NULL || (gate->known && gate->known->proven) ||
+		!find_release_source(sql, gate, &from) || is_proven(sql, &from))
 		return;
 	where = gate->path_only ? psprintf("anywhere upstream of \"%s\"", gate->key.environment) :
 		psprintf("at \"%s\", nor where that was promoted from", gate_source_name(&from));
@@ -272,7 +270,7 @@ gate_destructive(const Sql *sql, GateCase *gate)
 	static Statement read = {"SELECT c.address FROM promote_internal.destructive_changes($1, $2, $3, $4) AS c ORDER BY c.change"};
 	SqlRows		rows;
 
-	if (gate->plan == 0)
+	if (gate->plan == 0 || GATE_KNOWS_NOTHING(gate, recorded))
 		return;
 	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->plan));
 	if (rows.count > 0)

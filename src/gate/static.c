@@ -14,8 +14,8 @@ gate_path(const Sql *sql, GateCase *gate)
 {
 	List	   *sources;
 
-	/* what was read of many instances is asked along paths alone */
-	if (!gate->path_only || gate->known || gate->source_environment == NULL ||
+	/* the matrix asks along paths alone */
+	if (!gate->path_only || (gate->known && !gate->known->staged) || gate->source_environment == NULL ||
 		path_leads(sql, &gate->key, gate->source_environment, true, &sources))
 		return;
 	gate_block(gate, "path", gate->source_environment, GATE_NO_TIME, GATE_NO_TIME, "whoever adds the path, promotes to it from where one leads from, or edits it",
@@ -33,7 +33,7 @@ gate_component(const Sql *sql, GateCase *gate)
 	SqlRows		rows;
 
 	/* what is staged from now on is of the component's bundle */
-	if (gate->known)
+	if (gate->known && (!gate->known->staged || gate->known->of_bundle))
 		return;
 	rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->key.component), AS_TEXT(gate->bundle));
 	if (rows.count > 0)
@@ -149,7 +149,25 @@ gate_secrets(const Sql *sql, GateCase *gate)
 	}
 }
 
-/* Gate "references": the remote references that the release requires are set. */
+/* Block for references to siblings that are not there. */
+static void
+block_lost_siblings(const Sql *sql, GateCase *gate)
+{
+	static Statement read = {"SELECT pg_catalog.concat(s.field, ' (', s.sibling, ')')"
+		" FROM promote_internal.lost_siblings($1, $2, $3, $4, $5, $6) AS s ORDER BY s.field COLLATE \"C\""};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_TEXT(gate->bundle), AS_TEXT(gate->version),
+								AS_JSONB(gate->references));
+	char	   *names;
+
+	if (rows.count == 0)
+		return;
+	names = gate_names(&rows, rows.count);
+	gate_block(gate, "references", names, GATE_NO_TIME, GATE_NO_TIME,
+			   "promote.set_remote_reference, or whoever inserts the instance",
+			   psprintf("\"%s\" refers to siblings that its environment does not have: %s", gate->instance, names));
+}
+
+/* Gate "references": the remote references that the release requires are set, and their siblings are there. */
 void
 gate_references(const Sql *sql, GateCase *gate)
 {
@@ -163,7 +181,10 @@ gate_references(const Sql *sql, GateCase *gate)
 	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_TEXT(gate->bundle), AS_TEXT(gate->version),
 					AS_JSONB(gate->references));
 	if (rows.count == 0)
+	{
+		block_lost_siblings(sql, gate);
 		return;
+	}
 	names = gate_names(&rows, rows.count);
 	gate_block(gate, "references", names, GATE_NO_TIME, GATE_NO_TIME,
 			   "promote.set_remote_reference, or a promotion that copies them",

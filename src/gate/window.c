@@ -364,6 +364,16 @@ gate_budget(const Sql *sql, GateCase *gate)
 			   psprintf("change window %s", names.data));
 }
 
+/* Has a change window of the set a budget? */
+bool
+window_has_budgets(const WindowSet *set)
+{
+	for (int i = 0; i < set->count; i++)
+		if (set->windows[i].kind == WINDOW_CHANGE && set->windows[i].budget > 0)
+			return true;
+	return false;
+}
+
 /* The order of names' hashes, for qsort. */
 static int
 compare_hashes(const void *a, const void *b)

@@ -19,6 +19,7 @@ typedef struct WindowSet WindowSet;
 extern void window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper);
 extern WindowSet *window_read(const Sql *sql, const char *project, const char *environment, const char *component);
 extern bool window_may_hold(const WindowSet *set, TimestampTz at);
+extern bool window_has_budgets(const WindowSet *set);
 extern void window_lock_budgets(const Sql *sql, GateCase *gate);
 
 #endif							/* PROMOTE_GATE_WINDOW_H */

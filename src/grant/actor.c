@@ -297,11 +297,20 @@ current_person(void)
 	return (Person) {.actor = current_actor(),.database_role = current_database_role()};
 }
 
+/* The database role of a name, as it is now; InvalidOid: there is none. */
+static Oid
+role_now(const char *role)
+{
+	/* this session's caches do not know yet what was revoked while it waited for a lock */
+	AcceptInvalidationMessages();
+	return get_role_oid(role, true);
+}
+
 /* Does a database role of that name exist? */
 bool
 role_exists(const char *role)
 {
-	return OidIsValid(get_role_oid(role, true));
+	return OidIsValid(role_now(role));
 }
 
 /*
@@ -312,22 +321,18 @@ role_exists(const char *role)
 bool
 role_is_member(const char *member, const char *role)
 {
-	Oid			member_oid;
-	Oid			role_oid;
+	Oid			member_oid = role_now(member);
+	Oid			role_oid = role_now(role);
 
-	/* this session's caches do not know yet what was revoked while it waited for a lock */
-	AcceptInvalidationMessages();
-	member_oid = get_role_oid(member, true);
-	role_oid = get_role_oid(role, true);
 	return OidIsValid(member_oid) && OidIsValid(role_oid) &&
 		is_member_of_role_nosuper(member_oid, role_oid);
 }
 
-/* May either of two roles act as the other? */
+/* May either of two roles act as the other?  Most actors are no roles, so that one look-up tells. */
 static bool
 shares_role(const char *a, const char *b)
 {
-	return strcmp(a, b) == 0 || role_is_member(a, b) || role_is_member(b, a);
+	return strcmp(a, b) == 0 || (role_exists(a) && (role_is_member(a, b) || role_is_member(b, a)));
 }
 
 /* Did nobody name the person behind that role? */

@@ -320,11 +320,11 @@ grants_may(const char *action, const char *project, const char *environment)
 	return grants_role_may(rights_role(), action, project, environment);
 }
 
-/* Does the current user need no grants? */
+/* Does a role need no grants? */
 bool
-grants_is_exempt(void)
+grants_is_exempt(Oid role)
 {
-	load_access(rights_role());
+	load_access(role);
 	return held.exempt;
 }
 

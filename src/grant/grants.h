@@ -26,7 +26,7 @@ extern bool grants_anywhere(const char *action);
 extern ArrayType *grants_scopes(const char *action);
 extern ArrayType *grants_projects(void);
 extern Datum grants_all_projects(const Sql *sql);
-extern bool grants_is_exempt(void);
+extern bool grants_is_exempt(Oid role);
 
 /* Actions. */
 extern bool grants_is_action(const char *action);

@@ -39,11 +39,14 @@ login_role(void)
 	return GetSessionUserId();
 }
 
-/* Could the caller act as a member of the role, by the code's role, the session's or the login? */
+/*
+ * Could the caller act as a member of the role, by the code's role, the session's or the login?  The code's role is
+ * rights_role() before the verb became the tables' owner.
+ */
 bool
-is_caller_member(Oid role)
+is_caller_member(Oid rights, Oid role)
 {
-	return is_member_of_role_nosuper(rights_role(), role) || is_member_of_role_nosuper(session_role(), role) ||
+	return is_member_of_role_nosuper(rights, role) || is_member_of_role_nosuper(session_role(), role) ||
 		is_member_of_role_nosuper(login_role(), role);
 }
 

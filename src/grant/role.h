@@ -9,7 +9,7 @@
 extern Oid	rights_role(void);
 extern Oid	session_role(void);
 extern Oid	login_role(void);
-extern bool is_caller_member(Oid role);
+extern bool is_caller_member(Oid rights, Oid role);
 extern bool actor_asks_policy(bool asks);
 extern bool is_uncalled(void);
 extern bool am_tables_owner(void);

@@ -463,6 +463,15 @@ json_write_canonical(CanonicalSink *sink, const Jsonb *document)
 		pfree(writer.converted.data);
 }
 
+/* Write the canonical text of a string, in the database's encoding. */
+void
+json_write_canonical_string(CanonicalSink *sink, const char *text, int length)
+{
+	Writer		writer = {.sink = sink, .is_utf8 = GetDatabaseEncoding() == PG_UTF8};
+
+	sink->at = write_string(&writer, sink->at, text, length);
+}
+
 /* Enlarge the buffer by half. */
 static void
 enlarge(CanonicalSink *sink, Size room)

@@ -25,5 +25,6 @@ typedef struct CanonicalSink
 #define JSON_ESCAPE_ROOM 6
 
 extern void json_write_canonical(CanonicalSink *sink, const Jsonb *document);
+extern void json_write_canonical_string(CanonicalSink *sink, const char *text, int length);
 
 #endif							/* PROMOTE_JSON_CANONICAL_H */

@@ -9,6 +9,7 @@
 #include "common/cryptohash.h"
 #include "fmgr.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 
 #include "base/compat.h"
 #include "json/canonical.h"
@@ -90,25 +91,39 @@ remember(const Jsonb *document, const bytea *digest)
 	memcpy(last.digest, VARDATA(digest), JSON_DIGEST_LENGTH);
 }
 
+/* Start to hash canonical text, through a buffer of that size. */
+static void
+begin(HashSink *to, Size size)
+{
+	to->sink = (CanonicalSink) {.start = palloc(size), .make_room = flush_for_room};
+	to->sink.at = to->sink.start;
+	to->sink.end = to->sink.start + size;
+	to->hash = pg_cryptohash_create(PG_SHA256);
+	if (to->hash == NULL || pg_cryptohash_init(to->hash) < 0)
+		elog(ERROR, "could not start a SHA-256");
+}
+
+/* Finish the hash of what was written. */
+static void
+finish(HashSink *to, uint8 *digest)
+{
+	flush(to);
+	if (pg_cryptohash_final(to->hash, digest, JSON_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not finish a SHA-256: %s", pg_cryptohash_error(to->hash));
+	pg_cryptohash_free(to->hash);
+	pfree(to->sink.start);
+}
+
 /* Compute the SHA-256 of a document's canonical text. */
 static void
 compute_digest(const Jsonb *document, uint8 *digest)
 {
-	/* no more than what the longest string of a small document may need */
-	Size		size = Min((Size) VARSIZE(document) * JSON_ESCAPE_ROOM + 64, FLUSH_AT);
-	HashSink	to = {.sink = {.start = palloc(size), .make_room = flush_for_room}};
+	HashSink	to;
 
-	to.sink.at = to.sink.start;
-	to.sink.end = to.sink.start + size;
-	to.hash = pg_cryptohash_create(PG_SHA256);
-	if (to.hash == NULL || pg_cryptohash_init(to.hash) < 0)
-		elog(ERROR, "could not start a SHA-256");
+	/* no more than what the longest string of a small document may need */
+	begin(&to, Min((Size) VARSIZE(document) * JSON_ESCAPE_ROOM + 64, FLUSH_AT));
 	json_write_canonical(&to.sink, document);
-	flush(&to);
-	if (pg_cryptohash_final(to.hash, digest, JSON_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not finish a SHA-256: %s", pg_cryptohash_error(to.hash));
-	pg_cryptohash_free(to.hash);
-	pfree(to.sink.start);
+	finish(&to, digest);
 }
 
 /* SHA-256 of the document's canonical text, in the current memory context. */
@@ -126,6 +141,88 @@ json_digest(const Jsonb *document)
 		remember(document, digest);
 	}
 	return digest;
+}
+
+/* ---- objects that are never built ---- */
+
+struct JsonDigest
+{
+	HashSink	to;
+	bool		more;			/* is there a field already? */
+};
+
+/* Write a few bytes as they are. */
+static void
+write_bytes(CanonicalSink *sink, const char *bytes, int length)
+{
+	if (sink->end - sink->at < length)
+		flush_for_room(sink, length);
+	memcpy(sink->at, bytes, length);
+	sink->at += length;
+}
+
+/* Write the name of a field, which has nothing that is escaped. */
+static void
+write_name(JsonDigest *digest, const char *name)
+{
+	CanonicalSink *sink = &digest->to.sink;
+
+	write_bytes(sink, digest->more ? ",\"" : "{\"", 2);
+	write_bytes(sink, name, strlen(name));
+	write_bytes(sink, "\":", 2);
+	digest->more = true;
+}
+
+/* Begin the digest of an object, in the current memory context. */
+JsonDigest *
+json_digest_begin(void)
+{
+	JsonDigest *digest = palloc(sizeof(JsonDigest));
+
+	begin(&digest->to, FLUSH_AT / 4);
+	digest->more = false;
+	return digest;
+}
+
+/* Add a field that is a string; NULL: null. */
+void
+json_digest_string(JsonDigest *digest, const char *name, const char *text)
+{
+	write_name(digest, name);
+	if (text)
+		json_write_canonical_string(&digest->to.sink, text, strlen(text));
+	else
+		write_bytes(&digest->to.sink, "null", 4);
+}
+
+/* Add a field that is a whole number. */
+void
+json_digest_number(JsonDigest *digest, const char *name, int64 number)
+{
+	JsonbValue	value = {.type = jbvNumeric, .val.numeric = int64_to_numeric(number)};
+
+	json_digest_document(digest, name, JsonbValueToJsonb(&value));
+}
+
+/* Add a field that is a document. */
+void
+json_digest_document(JsonDigest *digest, const char *name, const Jsonb *document)
+{
+	write_name(digest, name);
+	json_write_canonical(&digest->to.sink, document);
+}
+
+/* The digest of an object that has a field at least, in the current memory context. */
+bytea *
+json_digest_end(JsonDigest *digest)
+{
+	bytea	   *result = palloc(VARHDRSZ + JSON_DIGEST_LENGTH);
+
+	write_bytes(&digest->to.sink, "}", 1);
+	SET_VARSIZE(result, VARHDRSZ + JSON_DIGEST_LENGTH);
+	finish(&digest->to, (uint8 *) VARDATA(result));
+	pfree(digest);
+	return result;
 }
 
 /* promote.jsonb_digest(document jsonb) returns bytea */

@@ -216,16 +216,15 @@ json_path_next(JsonPathReader *reader, JsonPathStep *step)
 	return true;
 }
 
-/* Take one step down from a value; false where it leads nowhere. */
+/* Take one step down from a value, with the child's ordinal; false where it leads nowhere. */
 bool
-json_path_take(const JsonbValue *from, const JsonPathStep *step, JsonbValue *value)
+json_path_take(const JsonbValue *from, const JsonPathStep *step, uint32 *index, JsonbValue *value)
 {
-	if (step->key)
-		return json_is_object(from) &&
-			getKeyJsonValueFromContainer(from->val.binary.data, step->key, step->length, value);
-	if (!json_is_array(from) || step->index >= json_count(from))
+	*index = step->index;
+	if (step->key ? !json_is_object(from) || !json_find_ordinal(from, step->key, step->length, index) :
+		!json_is_array(from) || *index >= json_count(from))
 		return false;
-	json_view_child(from->val.binary.data, step->index, value);
+	json_view_child(from->val.binary.data, *index, value);
 	return true;
 }
 
@@ -236,6 +235,7 @@ json_path_look_up(const JsonbValue *root, const char *path, int length, JsonbVal
 	JsonPathReader reader;
 	JsonPathStep step;
 	JsonbValue	from;
+	uint32		index;
 	bool		found = true;
 
 	*value = *root;
@@ -244,7 +244,7 @@ json_path_look_up(const JsonbValue *root, const char *path, int length, JsonbVal
 	while (json_path_next(&reader, &step))
 	{
 		from = *value;
-		found = found && json_path_take(&from, &step, value);
+		found = found && json_path_take(&from, &step, &index, value);
 	}
 	return found;
 }

@@ -41,7 +41,7 @@ extern char *json_way_text(const JsonWay *way);
 extern const char *json_path_text(const StringInfoData *path);
 extern void json_path_reader_init(JsonPathReader *reader, const char *path, int length);
 extern bool json_path_next(JsonPathReader *reader, JsonPathStep *step);
-extern bool json_path_take(const JsonbValue *from, const JsonPathStep *step, JsonbValue *value);
+extern bool json_path_take(const JsonbValue *from, const JsonPathStep *step, uint32 *index, JsonbValue *value);
 extern bool json_path_look_up(const JsonbValue *root, const char *path, int length,
 							  JsonbValue *value);
 

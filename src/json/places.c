@@ -55,18 +55,9 @@ json_place_of_path(const char *path, int length, JsonPointer *place)
 bool
 json_place_step(const JsonbValue *container, const JsonToken *token, uint32 *index, JsonbValue *value)
 {
-	JsonbValue	key = json_string(token->text, token->length);
-	JsonSeeker	seeker;
-
-	if (json_is_object(container))
-	{
-		json_seeker_init(&seeker, container->val.binary.data, 1);
-		if (!json_seek(&seeker, &key))
-			return false;
-		*index = seeker.next;
-	}
-	else if (!json_is_array(container) || !json_token_index(token, json_count(container), index) ||
-			 *index >= json_count(container))
+	if (json_is_object(container) ? !json_find_ordinal(container, token->text, token->length, index) :
+		!json_is_array(container) || !json_token_index(token, json_count(container), index) ||
+		*index >= json_count(container))
 		return false;
 	json_view_child(container->val.binary.data, *index, value);
 	return true;

@@ -260,6 +260,20 @@ json_seek(JsonSeeker *seeker, const JsonbValue *key)
 	return seeker->walks ? seek_walking(seeker, key) : seek_halving(seeker, key);
 }
 
+/* The ordinal of an object's value by its key; false where it has no such key. */
+bool
+json_find_ordinal(const JsonbValue *object, const char *key, int length, uint32 *ordinal)
+{
+	const JsonbValue wanted = json_string(key, length);
+	JsonSeeker	seeker;
+
+	json_seeker_init(&seeker, object->val.binary.data, 1);
+	if (!json_seek(&seeker, &wanted))
+		return false;
+	*ordinal = seeker.next;
+	return true;
+}
+
 /* The order of two numbers by value. */
 int
 json_number_compare(Numeric a, Numeric b)

@@ -78,6 +78,7 @@ extern void json_join_init(JsonJoin *join, const JsonbValue *left, const JsonbVa
 extern bool json_join_next(JsonJoin *join);
 extern void json_seeker_init(JsonSeeker *seeker, const JsonbContainer *object, uint32 questions);
 extern bool json_seek(JsonSeeker *seeker, const JsonbValue *key);
+extern bool json_find_ordinal(const JsonbValue *object, const char *key, int length, uint32 *ordinal);
 extern int	json_number_compare(Numeric a, Numeric b);
 extern int	json_compare(const JsonbValue *a, const JsonbValue *b);
 extern bool json_same(const JsonbValue *a, const JsonbValue *b);

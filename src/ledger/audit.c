@@ -16,8 +16,10 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/row.h"
 #include "grant/actor.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -42,6 +44,19 @@ audit_hex(const bytea *bytes)
 	return digits;
 }
 
+/* Write a number with so many digits, and what separates it from the next. */
+static char *
+write_digits(char *to, int number, int digits, char separator)
+{
+	for (int i = digits - 1; i >= 0; i--)
+	{
+		to[i] = '0' + number % 10;
+		number /= 10;
+	}
+	to[digits] = separator;
+	return to + digits + 1;
+}
+
 /*
  * A time as 2026-09-15T10:15:00.000000Z, whatever the session's time zone
  * and DateStyle.
@@ -51,50 +66,64 @@ audit_time(TimestampTz at)
 {
 	struct pg_tm tm;
 	fsec_t		fraction;
+	char	   *text;
+	char	   *to;
 
 	if (TIMESTAMP_NOT_FINITE(at) || timestamp2tm(at, NULL, &tm, &fraction, NULL, NULL) != 0)
 		return pstrdup(at < 0 ? "-infinity" : "infinity");
-	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year, tm.tm_mon, tm.tm_mday,
-					tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
+	if (tm.tm_year < 1 || tm.tm_year > 9999)
+		return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year, tm.tm_mon, tm.tm_mday,
+						tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
+	/* by hand: verifying writes one for each row and more */
+	to = text = palloc(sizeof("2026-09-15T10:15:00.000000Z"));
+	to = write_digits(to, tm.tm_year, 4, '-');
+	to = write_digits(to, tm.tm_mon, 2, '-');
+	to = write_digits(to, tm.tm_mday, 2, 'T');
+	to = write_digits(to, tm.tm_hour, 2, ':');
+	to = write_digits(to, tm.tm_min, 2, ':');
+	to = write_digits(to, tm.tm_sec, 2, '.');
+	to = write_digits(to, fraction, 6, 'Z');
+	*to = '\0';
+	return text;
 }
 
 /* The hash of an event, which seals it into its chain. */
 bytea *
 audit_hash(const AuditEvent *event)
 {
-	JsonBuilder	builder;
+	const char *rows = event->rows ? audit_hex(json_digest(event->rows)) : NULL;
+	JsonDigest *digest = json_digest_begin();
 
-	json_begin_object(&builder);
-	json_build_field(&builder, "project", event->project);
-	json_build_field(&builder, "subject", event->subject);
-	json_build_number(&builder, "seq", event->seq);
-	json_build_field(&builder, "at", audit_time(event->at));
-	json_build_field(&builder, "actor", event->actor);
-	json_build_field(&builder, "database_role", event->database_role);
-	json_build_field(&builder, "event", event->event);
-	json_build_document(&builder, "data", event->data);
-	json_build_field(&builder, "rows", event->rows ? audit_hex(json_digest(event->rows)) : NULL);
-	json_build_field(&builder, "previous_hash", audit_hex(event->previous_hash));
-	return json_digest(json_builder_finish(&builder));
+	json_digest_string(digest, "actor", event->actor);
+	json_digest_string(digest, "at", audit_time(event->at));
+	json_digest_document(digest, "data", event->data);
+	json_digest_string(digest, "database_role", event->database_role);
+	json_digest_string(digest, "event", event->event);
+	json_digest_string(digest, "previous_hash", audit_hex(event->previous_hash));
+	json_digest_string(digest, "project", event->project);
+	json_digest_string(digest, "rows", rows);
+	json_digest_number(digest, "seq", event->seq);
+	json_digest_string(digest, "subject", event->subject);
+	return json_digest_end(digest);
 }
 
 /* Read the head of a subject's chain.  The caller holds the lock on the subject. */
 void
-audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head)
+audit_read_head(const char *project, const char *subject, AuditHead *head)
 {
 	static const SqlField fields[] = {
 		SQL_FIELDS(AuditHead, "a", seq, hash)
 	};
-	static Statement read = SQL_ROWS(fields, "SELECT $* FROM promote.audit_log AS a"
-									 " WHERE a.project = $1 AND a.subject = $2"
-									 " ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1");
-	SqlRows		rows = sql_run(sql, &read, AS_TEXT(project), AS_TEXT(subject));
+	const RowKey chain = {"audit_log", "audit_log_pkey", {AS_TEXT(project), AS_TEXT(subject)}, 2};
 
 	*head = (AuditHead) {0, NULL};
-	(void) sql_row(&rows, 0, head);
+	sql_push_latest();
+	(void) row_take_last(&chain, fields, lengthof(fields), GetActiveSnapshot(), head);
+	PopActiveSnapshot();
 }
 
 #define COLUMNS 11				/* of audit_log */
+#define COLUMN_LIST "project, subject, seq, at, actor, database_role, event, data, rows, previous_hash, hash"
 
 /* The statement that inserts that many rows of audit_log.  Its text is built at first use. */
 static Statement *
@@ -107,8 +136,7 @@ insert_statement(int rows)
 	if (insert->text)
 		return insert;
 	initStringInfo(&text);
-	appendStringInfoString(&text, "INSERT INTO promote.audit_log (project, subject, seq, at, actor, database_role,"
-						   " event, data, rows, previous_hash, hash) VALUES");
+	appendStringInfoString(&text, "INSERT INTO promote.audit_log (" COLUMN_LIST ") VALUES");
 	for (int i = 0; i < rows * COLUMNS; i++)
 		appendStringInfo(&text, "%s$%d%s", i % COLUMNS > 0 ? ", " : i > 0 ? ", (" : " (", i + 1,
 						 (i + 1) % COLUMNS > 0 ? "" : ")");
@@ -129,6 +157,76 @@ row_values(const AuditEvent *row, const bytea *hash, SqlValue *values)
 	memcpy(values, columns, sizeof(columns));
 }
 
+/* The columns of an instance's key, whose values its name has. */
+static const char *const key_columns[] = {"project", "environment", "component"};
+
+/* Is it one of them? */
+static bool
+is_key_column(const char *name, int length)
+{
+	for (int i = 0; i < lengthof(key_columns); i++)
+		if (length == strlen(key_columns[i]) && memcmp(name, key_columns[i], length) == 0)
+			return true;
+	return false;
+}
+
+/* Does the data say of what instance it is, which is the subject? */
+static bool
+names_subject(const Jsonb *data, const char *subject)
+{
+	for (int i = 0; i < lengthof(key_columns); i++)
+	{
+		const char *end = i < 2 ? "-" : "";
+		JsonbValue	value;
+
+		if (getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &data->root), key_columns[i],
+										 strlen(key_columns[i]), &value) == NULL ||
+			value.type != jbvString || strncmp(subject, value.val.string.val, value.val.string.len) != 0 ||
+			subject[value.val.string.len] != end[0])
+			return false;
+		subject += value.val.string.len + strlen(end);
+	}
+	return true;
+}
+
+/* The data of an event, without what its subject says already. */
+static const Jsonb *
+without_subject(const Jsonb *data, const char *subject)
+{
+	JsonBuilder builder;
+
+	if (!JsonContainerIsObject(unconstify(JsonbContainer *, &data->root)) || !names_subject(data, subject))
+		return data;
+	json_begin_object(&builder);
+	json_foreach_in(child, &data->root)
+	{
+		const JsonbValue *key = &child.key;
+
+		if (is_key_column(key->val.string.val, key->val.string.len))
+			continue;
+		json_build_key(&builder, key->val.string.val, key->val.string.len);
+		json_build_value(&builder, &child.value);
+	}
+	return json_builder_finish(&builder);
+}
+
+/* The rows of events that follow a head, which moves.  The last event covers the rows that were written. */
+static void
+link_rows(AuditHead *head, const char *project, const char *subject, const AuditEntry *entries, int count,
+		  SqlValue *values)
+{
+	Assert(count > 0 && count <= AUDIT_MAX_ENTRIES);
+	for (int i = 0; i < count; i++)
+	{
+		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
+			current_actor(), current_database_role(), entries[i].event, without_subject(entries[i].data, subject),
+			i == count - 1 ? mark_take(project, subject) : NULL, head->hash};
+
+		*head = (AuditHead) {row.seq, audit_hash(&row)};
+		row_values(&row, head->hash, values + COLUMNS * i);
+	}
+}
+
 /*
  * Append events to a chain in one statement, and move the head.  The last event covers the
  * rows that were written.  The caller holds the lock on the subject.
@@ -139,18 +237,48 @@ audit_append(const Sql *sql, AuditHead *head, const char *project, const char *s
 {
 	SqlValue	values[AUDIT_MAX_ENTRIES * COLUMNS];
 
-	Assert(count > 0 && count <= AUDIT_MAX_ENTRIES);
-	for (int i = 0; i < count; i++)
-	{
-		AuditEvent	row = {project, subject, head->seq + 1, GetCurrentTimestamp(),
-			current_actor(), current_database_role(), entries[i].event, entries[i].data,
-			i == count - 1 ? mark_take(project, subject) : NULL, head->hash};
-
-		*head = (AuditHead) {row.seq, audit_hash(&row)};
-		row_values(&row, head->hash, values + COLUMNS * i);
-	}
+	link_rows(head, project, subject, entries, count, values);
 	if (guarded_call(sql, insert_statement(count), values, count * COLUMNS).count != count)
 		elog(ERROR, "the audit rows of \"%s\" were not all written", subject);
+}
+
+/* Begin to gather events of many chains, which are appended by one statement. */
+void
+audit_begin_batch(Batch *batch)
+{
+	static const char *const columns[] = {
+		"project", "subject", "seq", "at", "actor", "database_role", "event", "data", "rows", "previous_hash", "hash"
+	};
+
+	*batch = (Batch) {.name = "new_audit",.of = "audit_log",.columns = columns};
+	batch_begin(batch);
+}
+
+/* Add the events of a chain, as audit_append. */
+void
+audit_put(Batch *batch, AuditHead *head, const char *project, const char *subject, const AuditEntry *entries,
+		  int count)
+{
+	SqlValue	values[AUDIT_MAX_ENTRIES * COLUMNS];
+
+	link_rows(head, project, subject, entries, count, values);
+	for (int i = 0; i < count; i++)
+		batch_put_values(batch, values + COLUMNS * i, COLUMNS);
+}
+
+/* Append all events that were gathered, and end the batch. */
+void
+audit_write(const Sql *sql, Batch *batch)
+{
+	static Statement insert = {"INSERT INTO promote.audit_log (" COLUMN_LIST ") SELECT " COLUMN_LIST " FROM new_audit"};
+
+	if (batch->count > 0)
+	{
+		batch_open(batch);
+		if (guarded_run(sql, &insert).count != batch->count)
+			elog(ERROR, "the audit rows of a set were not all written");
+	}
+	batch_end(batch);
 }
 
 /* Begin the facts of an event: an object that says who acts. */
@@ -172,7 +300,7 @@ audit_note(const Sql *sql, const char *project, const char *subject, const char 
 	AuditEntry	entry = {event, data};
 	AuditHead	head;
 
-	audit_read_head(sql, project, subject, &head);
+	audit_read_head(project, subject, &head);
 	audit_append(sql, &head, project, subject, &entry, 1);
 	return head.seq;
 }
@@ -310,6 +438,26 @@ audit_is_named(const char *name, const char *const *names, int count)
 	return false;
 }
 
+/*
+ * As audit_is_named.  The search begins behind the name that was found last, for columns mostly
+ * come in the order of the names; found begins as -1.
+ */
+bool
+audit_is_next(const char *name, const char *const *names, int count, int *found)
+{
+	for (int i = 1; i <= count; i++)
+	{
+		int			place = (*found + i) % count;
+
+		if (strcmp(name, names[place]) == 0)
+		{
+			*found = place;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The project that a row belongs to; NULL: none. */
 static char *
 project_of(TupleDesc row_type, const Datum *values, const bool *nulls)
@@ -332,6 +480,7 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 	Datum	   *values = palloc(row_type->natts * sizeof(Datum));
 	bool	   *nulls = palloc(row_type->natts * sizeof(bool));
 	const char *project;
+	int			found = -1;
 	JsonBuilder	builder;
 
 	heap_deform_tuple(row, row_type, values, nulls);
@@ -342,7 +491,7 @@ audit_facts(HeapTuple row, TupleDesc row_type, bool named, const char *const *na
 		Form_pg_attribute column = TupleDescAttr(row_type, i);
 		const char *name = NameStr(column->attname);
 
-		if (nulls[i] || column->attisdropped || audit_is_named(name, names, count) != named)
+		if (nulls[i] || column->attisdropped || audit_is_next(name, names, count, &found) != named)
 			continue;
 		json_build_key(&builder, name, strlen(name));
 		if (column->atttypid != JSONBOID || !write_label(&builder, name, values[i]))

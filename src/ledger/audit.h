@@ -9,6 +9,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 
+#include "base/batch.h"
 #include "base/sql.h"
 #include "json/builder.h"
 
@@ -51,11 +52,16 @@ extern char *audit_time(TimestampTz at);
 extern char *audit_text(const char *project, Oid type, Datum value);
 extern bytea *audit_hash(const AuditEvent *event);
 extern bool audit_is_named(const char *name, const char *const *names, int count);
+extern bool audit_is_next(const char *name, const char *const *names, int count, int *found);
 extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);
-extern void audit_read_head(const Sql *sql, const char *project, const char *subject, AuditHead *head);
+extern void audit_read_head(const char *project, const char *subject, AuditHead *head);
 extern void audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
 						 const AuditEntry *entries, int count);
+extern void audit_begin_batch(Batch *batch);
+extern void audit_put(Batch *batch, AuditHead *head, const char *project, const char *subject,
+					  const AuditEntry *entries, int count);
+extern void audit_write(const Sql *sql, Batch *batch);
 extern void audit_begin(JsonBuilder *facts);
 extern int64 audit_note(const Sql *sql, const char *project, const char *subject, const char *event,
 						const Jsonb *data);

@@ -7,7 +7,9 @@
  * documents are equal if and only if their digests are.
  *
  * Keys are cached until the transaction writes something, because the transaction may change
- * the project itself.
+ * the project itself, and another one may until something refers to it.  A key that a verb has read
+ * with a locked instance is held: others cannot delete that, and so not the project, and neither can
+ * the transaction, since the instance has a revision by the end of the verb.
  */
 #include "postgres.h"
 
@@ -22,6 +24,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "json/digest.h"
 #include "ledger/config_digest.h"
@@ -30,6 +33,7 @@
 PG_FUNCTION_INFO_V1(promote_make_digest_key);
 PG_FUNCTION_INFO_V1(promote_config_digest);
 PG_FUNCTION_INFO_V1(promote_digest_config);
+PG_FUNCTION_INFO_V1(promote_config_params);
 
 /* a key is as long as a digest */
 #define KEY_LENGTH JSON_DIGEST_LENGTH
@@ -39,6 +43,7 @@ typedef struct ProjectKey
 {
 	char		project[NAMEDATALEN];
 	CommandId	read_at;		/* the transaction's command when the key was read */
+	bool		held;			/* does it stay the project's? */
 	uint8		key[KEY_LENGTH];
 } ProjectKey;
 
@@ -47,18 +52,18 @@ static HTAB *keys = NULL;
 
 /* ---- keys ---- */
 
-/* The cached key, if the transaction has written nothing since; NULL: the key must be read. */
+/* The cached key, if it is held, or the transaction has written nothing since; NULL: the key must be read. */
 static const uint8 *
 kept_key(const char *project)
 {
 	ProjectKey *kept = keys ? hash_search(keys, project, HASH_FIND, NULL) : NULL;
 
-	return kept && kept->read_at == GetCurrentCommandId(false) ? kept->key : NULL;
+	return kept && (kept->held || kept->read_at == GetCurrentCommandId(false)) ? kept->key : NULL;
 }
 
 /* Cache a key. */
 static const uint8 *
-keep_key(const char *project, const bytea *key)
+keep_key(const char *project, const bytea *key, bool held)
 {
 	HASHCTL		control = {.keysize = NAMEDATALEN,.entrysize = sizeof(ProjectKey),.hcxt = TopTransactionContext};
 	ProjectKey *kept;
@@ -69,6 +74,7 @@ keep_key(const char *project, const bytea *key)
 		keys = hash_create("promote digest keys", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	kept = hash_search(keys, project, HASH_ENTER, NULL);
 	kept->read_at = GetCurrentCommandId(false);
+	kept->held = held;
 	memcpy(kept->key, VARDATA_ANY(key), KEY_LENGTH);
 	return kept->key;
 }
@@ -86,9 +92,19 @@ read_key(const char *project)
 	sql_push_latest();
 	rows = sql_read(&sql, &read, AS_TEXT(project));
 	PopActiveSnapshot();
-	key = rows.count > 0 ? keep_key(project, sql_bytea(&rows, 0)) : NULL;
+	key = rows.count > 0 ? keep_key(project, sql_bytea(&rows, 0), false) : NULL;
 	sql_leave(&sql);
 	return key;
+}
+
+/*
+ * Hold a project's key, which was read with one of its instances, under its lock, by a verb that has
+ * given it a revision when it returns, or fails.
+ */
+void
+config_digest_hold(const char *project, const bytea *key)
+{
+	(void) keep_key(project, key, true);
 }
 
 /* The key of a project; NULL: no such project. */
@@ -220,6 +236,19 @@ promote_config_digest(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(config_digest(project, PG_GETARG_JSONB_P(1)));
 }
 
+/* promote_internal.config_params(project text, digest bytea) returns jsonb, strict */
+Datum
+promote_config_params(PG_FUNCTION_ARGS)
+{
+	const RowKey key = {"config", "config_pkey",
+		{sql_value(TEXTOID, false, PG_GETARG_DATUM(0)), sql_value(BYTEAOID, false, PG_GETARG_DATUM(1))}, 2};
+	NullableDatum params = row_column(&key, "params", GetActiveSnapshot());
+
+	if (params.isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(params.value);
+}
+
 /* Refuse a digest that is given and differs from the row's own. */
 static void
 require_digest(Datum given, const bytea *digest)
@@ -237,7 +266,8 @@ require_digest(Datum given, const bytea *digest)
  * promote_internal.digest_config() returns trigger
  *
  * BEFORE INSERT of config, for each row: fills in the digest.  Rows that a dump loads keep
- * theirs, because the dump's tables come in any order and the key may follow.
+ * theirs, because the dump's tables come in any order and the key may follow; so do those that
+ * promote writes in sets, which it has digested already.
  */
 Datum
 promote_digest_config(PG_FUNCTION_ARGS)
@@ -246,7 +276,8 @@ promote_digest_config(PG_FUNCTION_ARGS)
 	HeapTuple	row = data->tg_trigtuple;
 	char	   *project = trigger_text(data, row, "project");
 	NullableDatum given = trigger_value(data, row, "digest");
-	Jsonb	   *params = given.isnull || !loading_rows() ? trigger_jsonb(data, row, "params") : NULL;
+	bool		is_known = !given.isnull && (errand()->records || loading_rows());
+	Jsonb	   *params = is_known ? NULL : trigger_jsonb(data, row, "params");
 	bytea	   *digest;
 
 	/* the table's own constraints refuse what is missing */

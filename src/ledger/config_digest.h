@@ -12,6 +12,7 @@
 #include "base/compat.h"
 
 extern void config_digest_init(void);
+extern void config_digest_hold(const char *project, const bytea *key);
 extern bool config_digest_has_key(const char *project);
 extern bytea *config_digest(const char *project, const Jsonb *document);
 extern bytea *config_digest_if_any(const char *project, const Jsonb *document);

@@ -109,6 +109,18 @@ guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int c
 	return call.rows;
 }
 
+/* Run a statement that reads a batch with the guards open, on the current errand otherwise. */
+SqlRows
+guarded_rows(const Sql *sql, Statement *statement, const Batch *batch)
+{
+	SqlRows		rows;
+
+	batch_open(batch);
+	rows = guarded_call(sql, statement, NULL, 0);
+	batch_close(batch);
+	return rows;
+}
+
 /*
  * Does the tables' owner load rows as they are?  A dump sets row_security = off, and anybody
  * who may disable the triggers can set it, too.  Without that setting the guards bind the
@@ -158,7 +170,7 @@ promote_refuse_rewrite(PG_FUNCTION_ARGS)
 static const char *const guarded_columns[] = {
 	"project", "environment", "component", "status",
 	"revision", "deployment", "version_constraint", "release_channel",
-	"deployed_revision", "deployed_by", "changed_by", "removed_secrets"
+	"deployed_revision", "deployed_by", "changed_by", "removed_secrets", "opened_revision"
 };
 
 /* Refuse a value for a column that the triggers maintain. */
@@ -187,6 +199,8 @@ check_new_instance(const TriggerData *data)
 		refuse_column(data, "revision", hint);
 	if (trigger_int(data, data->tg_trigtuple, "deployment") != 0)
 		refuse_column(data, "deployment", hint);
+	if (trigger_int(data, data->tg_trigtuple, "opened_revision") != 0)
+		refuse_column(data, "opened_revision", hint);
 	if (status && strcmp(status, "INITIALIZED") != 0)
 		refuse_column(data, "status", hint);
 }
@@ -283,14 +297,14 @@ promote_guard_record(PG_FUNCTION_ARGS)
 						 "Use the verbs: promote.promote_instance, promote.deploy_instance and others.");
 }
 
-/* Refuse a new row with a value other than NULL or 0 in a column that promote maintains. */
+/* Refuse a new row with a value other than NULL, 0, or 1 for a generation, in a column that promote maintains. */
 static void
 check_kept_column(const TriggerData *data, const char *column)
 {
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
 	char	   *value = SPI_getvalue(data->tg_trigtuple, row_type, SPI_fnumber(row_type, column));
 
-	if (value && strcmp(value, "0") != 0 && !loading_rows())
+	if (value && strcmp(value, strcmp(column, "generation") == 0 ? "1" : "0") != 0 && !loading_rows())
 		refuse_column(data, column, "Leave it out.");
 }
 

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "base/batch.h"
 #include "base/sql.h"
 #include "base/trigger.h"
 #include "grant/actor.h"
@@ -18,9 +19,10 @@
 typedef struct Errand
 {
 	bool		records;		/* writes what promote keeps: the guards are open */
+	bool		based;			/* the PLANs that it claims start from what runs, so that the guard need not look */
 	bool		prunes;			/* refuse_rewrite allows to rewrite and delete rows of the audit log */
 	const char *message;		/* why a release is unblocked, for the trigger that records it; NULL: no reason */
-	struct RevisionRecord *revision;	/* exchanged with the trigger of a revision; NULL: nobody asks for it */
+	struct RevisionRecords *revisions;	/* exchanged with the trigger of revisions; NULL: nobody asks for it */
 	const Person *asker;		/* who has asked for what is written; NULL: the caller */
 } Errand;
 
@@ -53,6 +55,7 @@ extern void guarded_do(void (*step) (void *state), void *state);
 extern SqlRows errand_call(const Sql *sql, const Errand *errand, Statement *statement, const SqlValue *values,
 						   int count);
 extern SqlRows guarded_call(const Sql *sql, Statement *statement, const SqlValue *values, int count);
+extern SqlRows guarded_rows(const Sql *sql, Statement *statement, const Batch *batch);
 
 extern bool loading_rows(void);
 extern Datum guard_written(const TriggerData *data, bool loads, const char *detail, const char *hint);

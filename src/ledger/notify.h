@@ -1,5 +1,5 @@
 /*
- * notify.h: notifying listeners at commit.
+ * notify.h: notifying listeners of what is committed.
  */
 #ifndef PROMOTE_LEDGER_NOTIFY_H
 #define PROMOTE_LEDGER_NOTIFY_H
@@ -21,7 +21,9 @@ typedef struct Notice
 	const Jsonb *carried;		/* names of references and of secrets, by kind */
 } Notice;
 
+extern void notify_init(void);
 extern void notify(const Notice *notice);
 extern void notify_line(const char *project, const char *event);
+extern void notify_send(const char *notices);
 
 #endif							/* PROMOTE_LEDGER_NOTIFY_H */

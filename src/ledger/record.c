@@ -16,12 +16,19 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/compat.h"
 #include "base/trigger.h"
 #include "json/digest.h"
 #include "json/reader.h"
@@ -191,6 +198,40 @@ promote_record_change(PG_FUNCTION_ARGS)
 /* ---- rows that verbs write ---- */
 
 /*
+ * The version of a row that is current, found by its primary key; NULL: it was deleted.  A
+ * trigger per statement has rows without their places, and a user's trigger may have updated
+ * them again.
+ */
+static HeapTuple
+current_version(Relation table, HeapTuple row)
+{
+	Relation	index = index_open(RelationGetPrimaryKeyIndex(table, false), AccessShareLock);
+	TupleDesc	row_type = RelationGetDescr(table);
+	ScanKeyData keys[INDEX_MAX_KEYS];
+	int			count = IndexRelationGetNumberOfKeyAttributes(index);
+	SysScanDesc scan;
+	HeapTuple	found;
+
+	for (int i = 0; i < count; i++)
+	{
+		AttrNumber	column = index->rd_index->indkey.values[i];
+		Form_pg_attribute attribute = TupleDescAttr(row_type, column - 1);
+		bool		isnull;
+
+		ScanKeyEntryInitialize(&keys[i], 0, column, BTEqualStrategyNumber, InvalidOid, attribute->attcollation,
+							   getBaseType(attribute->atttypid) == INT4OID ? F_INT4EQ : F_TEXTEQ,
+							   heap_getattr(row, column, row_type, &isnull));
+	}
+	scan = systable_beginscan(table, RelationGetRelid(index), true, SnapshotSelf, count, keys);
+	found = systable_getnext(scan);
+	if (found)
+		found = heap_copytuple(found);
+	systable_endscan(scan);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/*
  * Is the row still what it was when its trigger was queued?  A user's trigger may run first
  * and update the row again; then the later version was marked already.
  */
@@ -210,17 +251,44 @@ mark_written(Relation table, const Trigger *trigger, HeapTuple row, bool gone)
 {
 	RecordedRow read;
 
-	if (!gone && !is_current(table, row))
-		return;
 	record_read(table, trigger, row, &read);
 	mark_row(read.project, read.subject, read.name, gone ? NULL : audit_hex(json_digest(read.facts)));
 }
 
-/* Mark a row as written, for a trigger that records by itself. */
+/* Mark a row as written, as it is now, for a trigger per statement that records by itself. */
 void
 record_written(Relation table, HeapTuple row)
 {
-	mark_written(table, record_trigger(table, "record_row"), row, false);
+	HeapTuple	now = current_version(table, row);
+
+	if (now)
+		mark_written(table, record_trigger(table, "record_row"), now, false);
+}
+
+/*
+ * Mark a row that a verb's statement has inserted and returns, if a verb vouches for it, as record_row marks others.
+ * That is before triggers of users run, so that what these make of the row is marked later.  Returns how the log
+ * describes it.
+ */
+Jsonb *
+record_returned(HeapTupleHeader row)
+{
+	Relation	table = record_table(HeapTupleHeaderGetTypeId(row));
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
+	const Trigger *trigger;
+	RecordedRow read;
+
+	if (table == NULL)
+		elog(ERROR, "no table of promote has rows of the type %u", HeapTupleHeaderGetTypeId(row));
+	trigger = record_trigger(table, "record_row");
+	read.facts = record_facts(table, trigger, &tuple);
+	if (errand()->records)
+	{
+		record_name(table, trigger, &tuple, &read);
+		mark_row(read.project, read.subject, read.name, audit_hex(json_digest(read.facts)));
+	}
+	table_close(table, AccessShareLock);
+	return read.facts;
 }
 
 /*
@@ -235,7 +303,8 @@ promote_record_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 
-	if (errand()->records && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)))
+	if (errand()->records && (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) || changes_anything(data)) &&
+		(TRIGGER_FIRED_BY_DELETE(data->tg_event) || is_current(data->tg_relation, trigger_row(data))))
 		mark_written(data->tg_relation, data->tg_trigger, trigger_row(data), TRIGGER_FIRED_BY_DELETE(data->tg_event));
 	return PointerGetDatum(NULL);
 }

@@ -13,6 +13,7 @@
 #include "parse/name.h"
 
 extern void record_written(Relation table, HeapTuple row);
+extern Jsonb *record_returned(HeapTupleHeader row);
 extern void record_plan_changes(const Sql *sql, const InstanceKey *key, int32 deployment, int32 fencing);
 extern void record_log(const Sql *sql, const InstanceKey *key, int32 deployment);
 

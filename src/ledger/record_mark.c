@@ -16,12 +16,13 @@
 
 #include "json/builder.h"
 #include "ledger/record_mark.h"
+#include "ledger/word.h"
 
 /* A row that was written. */
 typedef struct Mark
 {
-	const char *row;			/* its table and key */
-	const char *digest;			/* hexadecimal; NULL: the row was deleted */
+	char	   *row;			/* its table and key */
+	char	   *digest;			/* hexadecimal; NULL: the row was deleted */
 	SubTransactionId writer;
 	SubTransactionId teller;	/* that appended the event; invalid: no event covers the row yet */
 } Mark;
@@ -92,7 +93,7 @@ mark_row(const char *project, const char *subject, const char *row, const char *
 	make_chains();
 	chain = hash_search(chains, &key, HASH_ENTER, &found);
 	if (!found)
-		chain->marks = NIL;
+		*chain = (Chain) {{pstrdup(project), pstrdup(subject)}, NIL};
 	mark->row = pstrdup(row);
 	mark->digest = digest ? pstrdup(digest) : NULL;
 	mark->writer = GetCurrentSubTransactionId();
@@ -109,15 +110,12 @@ static void
 build_salt(JsonBuilder *builder)
 {
 	uint8		noise[16];
-	char		digits[2 * sizeof(noise) + 1];
 
 	if (!pg_strong_random(noise, sizeof(noise)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes")));
-	for (int i = 0; i < lengthof(noise); i++)
-		snprintf(digits + 2 * i, 3, "%02x", noise[i]);
-	json_build_field(builder, "salt", pstrdup(digits));
+	json_build_field(builder, "salt", word_base64(noise, sizeof(noise)));
 }
 
 /*
@@ -162,9 +160,31 @@ tell_marks(JsonBuilder *builder, Chain *chain)
 	{
 		Mark	   *mark = list_nth(chain->marks, first);
 
-		json_build_field(builder, mark->row, mark->digest);
+		json_build_field(builder, word_written(chain->key.subject, mark->row),
+						 mark->digest ? word_digest(mark->digest) : NULL);
 		mark->teller = GetCurrentSubTransactionId();
 	}
+}
+
+/* Forget a chain, and free its marks: a set makes three of each of its rows. */
+static void
+forget_chain(Chain *chain)
+{
+	ChainKey	key = chain->key;
+	ListCell   *cell;
+
+	foreach(cell, chain->marks)
+	{
+		Mark	   *mark = lfirst(cell);
+
+		pfree(mark->row);
+		if (mark->digest)
+			pfree(mark->digest);
+	}
+	list_free_deep(chain->marks);
+	hash_search(chains, &key, HASH_REMOVE, NULL);
+	pfree(unconstify(char *, key.project));
+	pfree(unconstify(char *, key.subject));
 }
 
 /*
@@ -176,16 +196,18 @@ mark_take(const char *project, const char *subject)
 {
 	Chain	   *chain = find_chain(project, subject);
 	JsonBuilder builder;
+	Jsonb	   *told;
 
 	if (chain == NULL)
 		return NULL;
 	json_begin_object(&builder);
 	build_salt(&builder);
 	tell_marks(&builder, chain);
+	told = json_builder_finish(&builder);
 	/* outside of all subtransactions nothing can uncover them */
 	if (GetCurrentTransactionNestLevel() == 1)
-		hash_search(chains, &chain->key, HASH_REMOVE, NULL);
-	return json_builder_finish(&builder);
+		forget_chain(chain);
+	return told;
 }
 
 /*

@@ -202,24 +202,39 @@ chain_subject(const ChainKind *kind, Relation table, HeapTuple row)
 	return psprintf(kind->format, words[0], words[1], words[2]);
 }
 
-/* How the log names and describes a row, in the current memory context. */
+/* How the log names a row, in the current memory context. */
 void
-record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read)
+record_name(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read)
 {
 	const ChainKind *kind = record_kind(trigger);
-	int			first = kind ? 1 : 0;
 
 	read->project = record_has_project(trigger) ? column_words(table, row, "project") : AUDIT_NO_PROJECT;
 	read->name = row_name(table, row);
 	read->subject = kind ? chain_subject(kind, table, row) : read->name;
-	read->facts = audit_facts(row, RelationGetDescr(table), true,
-							  (const char *const *) trigger->tgargs + first, trigger->tgnargs - first);
+}
+
+/* How the log describes a row: the columns that the trigger names. */
+Jsonb *
+record_facts(Relation table, const Trigger *trigger, HeapTuple row)
+{
+	int			first = record_kind(trigger) ? 1 : 0;
+
+	return audit_facts(row, RelationGetDescr(table), true, (const char *const *) trigger->tgargs + first,
+					   trigger->tgnargs - first);
+}
+
+/* How the log names and describes a row, in the current memory context. */
+void
+record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read)
+{
+	record_name(table, trigger, row, read);
+	read->facts = record_facts(table, trigger, row);
 }
 
 /* ---- rows that are values ---- */
 
 /* The recorded table of promote that has that row type, which the caller closes; NULL: none has. */
-static Relation
+Relation
 record_table(Oid row_type)
 {
 	Oid			oid = OidIsValid(row_type) ? get_typ_typrelid(row_type) : InvalidOid;
@@ -246,16 +261,23 @@ own_columns(Oid row_type, const char *const *without, int *count)
 {
 	const char **own = NULL;
 	int			left = 0;
+	int			found = -1;
 	Relation	table = record_table(row_type);
+	const Trigger *change;
+	const Trigger *written;
 
 	if (table == NULL)
 		return NULL;
+	change = record_trigger(table, "record_change");
+	written = record_trigger(table, "record_row");
 	own = palloc(table->rd_rel->relnatts * sizeof(char *));
 	for (int i = 0; i < table->rd_rel->relnatts; i++)
 	{
 		const char *name = NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname);
 
-		if (record_owns(table, name) && !audit_is_named(name, without, *count))
+		if ((record_column(change, name) || (written && audit_is_next(name, (const char *const *) written->tgargs + 1,
+																	  written->tgnargs - 1, &found))) &&
+			!audit_is_named(name, without, *count))
 			own[left++] = pstrdup(name);
 	}
 	*count = left;

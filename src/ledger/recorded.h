@@ -40,7 +40,10 @@ extern bool record_is_set(Relation table);
 extern List *record_key(Relation table);
 extern void record_append_key(StringInfo key, const char *value);
 extern char *record_subject(Relation table, const StringInfo key);
+extern void record_name(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read);
 extern void record_read(Relation table, const Trigger *trigger, HeapTuple row, RecordedRow *read);
+extern Jsonb *record_facts(Relation table, const Trigger *trigger, HeapTuple row);
+extern Relation record_table(Oid row_type);
 extern Jsonb *record_facts_of_value(HeapTupleHeader row, bool named, const char *const *names, int count);
 
 #endif							/* PROMOTE_LEDGER_RECORDED_H */

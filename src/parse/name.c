@@ -117,6 +117,22 @@ environment_name_parse(const char *text, InstanceKey *key)
 	check_part(&name, "environment", key->environment, true);
 }
 
+/* Refuse a tag of an environment that is malformed.  It begins with a letter, so that it is no time. */
+void
+tag_name_check(const char *tag)
+{
+	const GivenName	name = {tag, "tag",
+	"A tag has up to 63 lower-case letters, digits, underscores, dashes and dots, the first one a letter, as in before-v2.1."};
+	Size		length = strlen(tag);
+
+	if (length == 0 || length > NAME_MAX_LENGTH)
+		refuse(&name, length == 0 ? "It is empty." : psprintf("It is longer than %d characters.", NAME_MAX_LENGTH));
+	if (tag[0] < 'a' || tag[0] > 'z')
+		refuse(&name, "It does not begin with a lower-case letter.");
+	if (strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != length)
+		refuse(&name, "It holds a character other than a lower-case letter, a digit, an underscore, a dash or a dot.");
+}
+
 /* The instance's name, allocated in the current memory context. */
 char *
 instance_key_name(const InstanceKey *key)
@@ -161,6 +177,11 @@ promote_check_name(PG_FUNCTION_ARGS)
 	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
+	if (strcmp(kind, "tag") == 0)
+	{
+		tag_name_check(value);
+		PG_RETURN_BOOL(true);
+	}
 	for (int i = 0; i < lengthof(kinds); i++)
 		if (strcmp(kinds[i].kind, kind) == 0)
 		{

@@ -28,6 +28,7 @@ typedef struct InstanceKey
 
 extern void instance_key_parse(const char *name, InstanceKey *key);
 extern void environment_name_parse(const char *name, InstanceKey *key);
+extern void tag_name_check(const char *tag);
 extern char *instance_key_name(const InstanceKey *key);
 extern char *names_joined(const List *names);
 extern Datum names_array(const List *names);

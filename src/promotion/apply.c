@@ -17,8 +17,10 @@
 #include "promotion/merging.h"
 #include "promotion/past.h"
 #include "promotion/promotion.h"
+#include "registry/archived.h"
 #include "registry/instance.h"
 #include "registry/path.h"
+#include "registry/release.h"
 #include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_apply_revision);
@@ -49,6 +51,7 @@ take_arguments(FunctionCallInfo fcinfo, Application *application)
 	argument_instance_for(fcinfo, 0, "source", "view", &application->source);
 	application->revision = argument_number(fcinfo, 1, "revision");
 	argument_instance_for(fcinfo, 2, "destination", "promote", &application->destination);
+	require_in_use(source);
 	if (strcmp(source->project, destination->project) != 0 || strcmp(source->component, destination->component) != 0)
 		ereport(ERROR,
 				(errcode(PM_COMPONENT_MISMATCH),
@@ -77,7 +80,10 @@ lock_both(const Sql *sql, const Application *application)
 static void
 take_base(const Sql *sql, const PastRevision *before, const char *project, Merging *merging)
 {
-	merging->base = (MergeBase) {past_params_kept(sql, project, before), before->kept, past_schema(sql, before)};
+	merging->base = (MergeBase) {
+		past_params_kept(sql, project, before), before->kept,
+		release_schema(sql, before->bundle, before->version, true)
+	};
 	merging->had = merging->gave = (ReleaseWish) {before->version_constraint, before->release_channel};
 }
 
@@ -89,9 +95,9 @@ read_revisions(const Sql *sql, Application *application)
 
 	sql_push_latest();
 	application->taken = past_require(sql, source, application->revision);
-	application->before = past_read(sql, source, application->revision - 1);
+	application->before = past_before(sql, source, application->revision);
 	application->taken_params = past_params_kept(sql, source->project, application->taken);
-	application->taken_schema = past_schema(sql, application->taken);
+	application->taken_schema = release_schema(sql, application->taken->bundle, application->taken->version, true);
 	application->source_parameters = past_parameters(sql, source);
 	application->merging.base.params = json_empty_object();
 	if (application->before)
@@ -133,7 +139,7 @@ read_destination(const Sql *sql, Application *application)
 	if (from_another)
 		rule_hold(RULE_PATHS, destination->project, destination->environment, view);
 	proposal_from(sql, destination, destination->environment, NULL, NULL, false, proposed);
-	if (proposed->current_revision == 0)
+	if (proposal_is_fresh(proposed))
 		refuse_unconfigured(destination,
 							"Give it its first configuration: what a revision changed needs something to be applied to.");
 	merged = merging_release(&application->merging, &wish, proposed);
@@ -141,7 +147,7 @@ read_destination(const Sql *sql, Application *application)
 		strcmp(merged.channel, proposed->current_channel) != 0)
 		proposal_from(sql, destination, destination->environment, merged.constraint, merged.channel, false, proposed);
 	proposed->view = view;
-	path_require(sql, destination, application->source.environment, proposed->path_only, false);
+	path_require(sql, destination, application->source.environment, proposed->path_only, false, NULL);
 }
 
 /* Refuse a release that is missing or blocked, and what was decommissioned. */
@@ -186,7 +192,7 @@ promote_apply_revision(PG_FUNCTION_ARGS)
 	lock_both(&sql, &application);
 	read_revisions(&sql, &application);
 	read_destination(&sql, &application);
-	stage_check_revision(fcinfo, 4, &application.proposed);
+	stage_check_revision(fcinfo->args[4], &application.proposed);
 	check_destination(&sql, &application);
 	name_source(&application);
 	merge_params(&application);

@@ -152,22 +152,94 @@ keep_named(const Jsonb *object, const List *names)
 	return JB_ROOT_COUNT(kept) > 0 ? kept : NULL;
 }
 
-/* Copy references, for slots that the destination's release declares. */
+/*
+ * The slots that nothing fills: a list of char *.  By what is set, for the proposal may have been
+ * given what would be carried before, as that of a request is.
+ */
+static List *
+empty_slots(const ProposedRevision *proposed)
+{
+	List	   *empty = NIL;
+	JsonbValue	value;
+
+	if (proposed->slots)
+		json_foreach_in(slot, &proposed->slots->root)
+		{
+			char	   *field = pnstrdup(slot.key.val.string.val, slot.key.val.string.len);
+
+			if (proposed->set_references == NULL || !json_find_in(proposed->set_references, field, &value))
+				empty = lappend(empty, field);
+		}
+	return empty;
+}
+
+/*
+ * Of references that would fill empty slots, those that replace nothing of what runs, or all
+ * where that is allowed; NULL: none.
+ */
+static Jsonb *
+keep_harmless(const Sql *sql, const ProposedRevision *proposed, Jsonb *references, bool read_only)
+{
+	List	   *harmless = NIL;
+	const List *replaced;
+
+	if (references == NULL || proposed->proposal.allow_replace)
+		return references;
+	replaced = reference_replaced(sql, &proposed->key, proposed->slots,
+								  reference_render(&proposed->key,
+												   reference_over(proposed->written_references, references),
+												   proposed->proposal.parameters, NULL, NULL), read_only);
+	json_foreach_in(reference, &references->root)
+	{
+		char	   *field = pnstrdup(reference.key.val.string.val, reference.key.val.string.len);
+
+		if (!names_hold(replaced, field))
+			harmless = lappend(harmless, field);
+	}
+	return keep_named(references, harmless);
+}
+
+/*
+ * What of the source's references goes along unasked, as it means the same everywhere: those to
+ * siblings, for slots that nothing fills, neither now nor in what runs; NULL: none.
+ */
+static Jsonb *
+siblings_along(const Sql *sql, const Carry *carry, const InstanceKey *source, const ProposedRevision *proposed,
+			   bool read_only)
+{
+	List	   *empty = carry->only ? NIL : empty_slots(proposed);
+
+	if (empty == NIL)
+		return NULL;
+	return keep_harmless(sql, proposed, keep_named(reference_siblings(reference_own(sql, source, read_only)), empty),
+						 read_only);
+}
+
+/* Has a promotion anything to carry besides params? */
+bool
+carry_is_needed(const Sql *sql, const Carry *carry, const InstanceKey *source, const ProposedRevision *proposed,
+				bool read_only)
+{
+	return carry->secrets || carry->references || siblings_along(sql, carry, source, proposed, read_only) != NULL;
+}
+
+/* Copy references, for slots that the destination's release declares: all, or those that go along unasked. */
 static void
 take_references(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
 	Jsonb	   *present;
-	Jsonb	   *copied;
+	Jsonb	   *copied = carry->references ? NULL : siblings_along(sql, carry, source, proposed, !write);
 	List	   *problems = NIL;
 	Entries		changes = {NULL};
 	JsonBuilder	builder;
 
-	if (proposed->slots == NULL)
+	if (proposed->slots == NULL || (copied == NULL && !carry->references))
 		return;
 	/* read now, because the proposal may be from before the references of an earlier call */
 	proposed->set_references = reference_read(sql, &proposed->key, !write);
 	present = reference_declared(proposed->set_references, proposed->slots);
-	copied = reference_declared(reference_read(sql, source, !write), proposed->slots);
+	if (carry->references)
+		copied = reference_declared(reference_own(sql, source, !write), proposed->slots);
 	if (carry->only)
 		copied = keep_named(copied, carry->only->references);
 	carry->source_references = copied;
@@ -175,8 +247,8 @@ take_references(const Sql *sql, Carry *carry, const InstanceKey *source, Propose
 	/* what is stored has its placeholders, for each environment has parameters of its own */
 	entries_add_references(&changes, present, proposed->written_references, NIL);
 	carry->refused = find_refused(sql, proposed, &changes,
-								  reference_render(proposed->written_references, proposed->proposal.parameters, NULL,
-												   &problems), !write);
+								  reference_render(&proposed->key, proposed->written_references,
+												   proposed->proposal.parameters, NULL, &problems), !write);
 	if (changes.count > 0 && write)
 	{
 		if (carry->refused != NIL)
@@ -260,7 +332,7 @@ carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceK
 
 	if (slots != NIL)
 		references = reference_declared(reference_over(reference_read(sql, &proposed->key, read_only),
-													   reference_read(sql, source, read_only)), proposed->slots);
+													   reference_own(sql, source, read_only)), proposed->slots);
 	if (secrets != NIL)
 		copies = secret_copy(sql, source, &proposed->key, read_declared(sql, proposed, read_only), secrets, 0,
 								 carried_began(proposed->proposal.runs));
@@ -280,8 +352,7 @@ carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceK
 void
 carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed, bool write)
 {
-	if (carry->references)
-		take_references(sql, carry, source, proposed, write);
+	take_references(sql, carry, source, proposed, write);
 	if (carry->secrets)
 		take_secrets(sql, carry, source, proposed, write);
 }

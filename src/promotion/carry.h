@@ -15,7 +15,7 @@
 typedef struct Carry
 {
 	bool		secrets;
-	bool		references;
+	bool		references;		/* all; else those alone that go along unasked */
 	const Only *only;			/* the names of those alone; NULL: all */
 	Jsonb	   *source_references;	/* for slots that the destination's release declares, as written; NULL: none */
 	List	   *refused;		/* slots in which copying would replace what runs without permission: char * */
@@ -23,6 +23,8 @@ typedef struct Carry
 
 extern void carry_take(const Sql *sql, Carry *carry, const InstanceKey *source, ProposedRevision *proposed,
 					   bool write);
+extern bool carry_is_needed(const Sql *sql, const Carry *carry, const InstanceKey *source,
+							const ProposedRevision *proposed, bool read_only);
 extern void carry_check_only(const Sql *sql, const Carry *carry, Only *only, const InstanceKey *source,
 							 const ProposedRevision *proposed, bool read_only);
 extern void carry_judge(const Sql *sql, ProposedRevision *proposed, bool read_only);

@@ -117,6 +117,13 @@ take_state(FunctionCallInfo fcinfo, int argument)
 	return state;
 }
 
+/* Take the argument that says which state of the sources is taken. */
+void
+choice_take_state(FunctionCallInfo fcinfo, int argument, Choice *choice)
+{
+	choice->source_state = take_state(fcinfo, argument);
+}
+
 /* Take the two arguments that say how to go about what the destination has changed itself. */
 static void
 take_mode(FunctionCallInfo fcinfo, int first, Choice *choice)

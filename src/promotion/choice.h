@@ -40,6 +40,7 @@ typedef struct Choice
 #define CHOICE_ARGUMENTS 8		/* that choice_take takes */
 
 extern void choice_take(FunctionCallInfo fcinfo, int first, Choice *choice);
+extern void choice_take_state(FunctionCallInfo fcinfo, int argument, Choice *choice);
 extern void choice_take_filling(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_take_shared(FunctionCallInfo fcinfo, int first, Choice *choice);
 extern void choice_check(const Choice *choice, const char *destination, bool pin, bool secrets, bool references);

@@ -83,7 +83,7 @@ promote_configure_instance(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	instance_lock(&sql, &edit.destination, true);
 	read_edit(&sql, &edit, false);
-	stage_check_revision(fcinfo, 4, &edit.proposed);
+	stage_check_revision(fcinfo->args[4], &edit.proposed);
 	edit.proposed.proposal.allow_replace = argument_bool(fcinfo, 6, false);
 	edit.proposed.plan = argument_bool(fcinfo, 5, true);
 	stage_write(&sql, &staging, &edit.proposed, sql.caller, &staged);

@@ -88,6 +88,18 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 					VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(11)) == JSON_DIGEST_LENGTH));
 }
 
+/* The row of a deployment for row_lock. */
+static RowToLock
+deployment_to_lock(const InstanceKey *key, int32 deployment)
+{
+	return (RowToLock) {
+		.key = {"deployment", "deployment_pkey", {AS_KEY(key), AS_INT(deployment)}, 4},
+		.mode = LockTupleNoKeyExclusive,
+		.what = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key)),
+		.project = key->project
+	};
+}
+
 /*
  * Lock the deployment's row without the instance.  False where the row does not exist, or the
  * transaction's snapshot does not show it.  In an emergency, raises PM_HELD where others do
@@ -96,20 +108,51 @@ promote_check_deployment(PG_FUNCTION_ARGS)
 bool
 deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment, bool emergency)
 {
-#define DEPLOYMENT_ROW "SELECT d.ctid FROM promote.deployment AS d WHERE " OF_INSTANCE("d") " AND d.deployment = $4"
-	static Statement at_once = {DEPLOYMENT_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
-	static Statement find = {DEPLOYMENT_ROW};
-	const RowToLock row = {
-		.table = "deployment",
-		.what = psprintf("deployment %d of \"%s\"", deployment, instance_key_name(key)),
-		.project = key->project,
-		.at_once = &at_once,
-		.find = &find,
-		.key = {AS_KEY(key), AS_INT(deployment)},
-		.columns = 4
+	const RowToLock row = deployment_to_lock(key, deployment);
+
+	return emergency ? row_rescue(sql, &row, rescue_deadline()) : row_lock(&row);
+}
+
+/* Wait for those who rescue the deployment's row, before it is locked together with others. */
+void
+deployment_stand_behind(const InstanceKey *key, int32 deployment)
+{
+	const RowToLock row = deployment_to_lock(key, deployment);
+
+	row_stand_behind(&row);
+}
+
+/* The columns of a new deployment that are given, in the order of order_values, and those that follow from these. */
+#define GIVEN_COLUMNS "project, environment, component, deployment," \
+	" action, status, revision, base_revision, bundle, version, previous_version," \
+	" rendered_digest, diff, destructive, reverts, plan, plan_digest, message, gates, remote_references," \
+	" kept_marks, base_deployment, deploy_as, actor, database_role, moved_by, moved_role"
+#define INSERT_DEPLOYMENT "INSERT INTO promote.deployment AS d (" GIVEN_COLUMNS ", queued_at, due_at)"
+/* when something with that status is queued, and since when it is due: if nothing else of the instance waits or runs */
+#define QUEUE_COLUMNS(status, is_alone) \
+	" CASE WHEN " status " = 'PENDING' THEN pg_catalog.clock_timestamp() END," \
+	" CASE WHEN " status " = 'PENDING' AND " is_alone " THEN pg_catalog.clock_timestamp() END"
+#define DEPLOYMENT_FACTS " RETURNING promote_internal.deployment_facts(d)"
+#define COLUMNS 27				/* that are given */
+
+/* The values of a deployment's columns that are given. */
+static void
+order_values(const InstanceKey *key, int32 deployment, const DeploymentOrder *order, SqlValue *values)
+{
+	const Carried *base = order->base;
+	Asking		asked = asking();
+	const SqlValue columns[COLUMNS] = {
+		AS_KEY(key), AS_INT(deployment), AS_TEXT(deployment_actions[order->action]),
+		AS_TEXT(deployment_statuses[order->status]), AS_INT(order->revision),
+		AS_NUMBER(base ? base->revision : 0), AS_TEXT(order->bundle), AS_TEXT(order->version),
+		AS_TEXT(base ? base->version : NULL), AS_BYTEA(order->rendered_digest), AS_JSONB(order->diff),
+		AS_BOOL(order->destructive), AS_BOOL(order->reverts), AS_NUMBER(order->plan),
+		AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
+		AS_JSONB(order->references), AS_JSONB(order->kept), AS_NUMBER(base ? base->deployment : 0),
+		AS_TEXT(order->deploy_as), AS_ASKING(&asked)
 	};
 
-	return emergency ? row_rescue(sql, &row) : row_lock(sql, &row);
+	memcpy(values, columns, sizeof(columns));
 }
 
 /*
@@ -120,31 +163,67 @@ deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment, bool e
 Jsonb *
 deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment, const DeploymentOrder *order)
 {
-	static Statement insert = {"INSERT INTO promote.deployment AS d (project, environment, component, deployment,"
-		" action, status, revision, base_revision, bundle, version, previous_version,"
-		" rendered_digest, diff, destructive, reverts, plan, plan_digest, message, gates, remote_references,"
-		" kept_marks, base_deployment, deploy_as, actor, database_role, moved_by, moved_role, queued_at, due_at)"
+	static Statement insert = {INSERT_DEPLOYMENT
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
 		" $22, $23, $24, $25, $26, $27,"
-		" CASE WHEN $6 = 'PENDING' THEN pg_catalog.clock_timestamp() END,"
-		" CASE WHEN $6 = 'PENDING' AND NOT EXISTS (SELECT FROM promote.deployment AS h"
-		"  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))"
-		"  THEN pg_catalog.clock_timestamp() END)"
-		" RETURNING promote_internal.deployment_facts(d)"};
-	Asking		asked = asking();
-	const Carried *base = order->base;
-	SqlRows		rows = guarded_run(sql, &insert, AS_KEY(key), AS_INT(deployment),
-							   AS_TEXT(deployment_actions[order->action]),
-							   AS_TEXT(deployment_statuses[order->status]), AS_INT(order->revision),
-							   AS_NUMBER(base ? base->revision : 0), AS_TEXT(order->bundle), AS_TEXT(order->version),
-							   AS_TEXT(base ? base->version : NULL), AS_BYTEA(order->rendered_digest),
-							   AS_JSONB(order->diff), AS_BOOL(order->destructive),
-							   AS_BOOL(order->reverts), AS_NUMBER(order->plan),
-							   AS_BYTEA(order->plan_digest), AS_TEXT(order->message), AS_JSONB(order->gates),
-							   AS_JSONB(order->references), AS_JSONB(order->kept),
-							   AS_NUMBER(base ? base->deployment : 0), AS_TEXT(order->deploy_as), AS_ASKING(&asked));
+		QUEUE_COLUMNS("$6", "NOT EXISTS (SELECT FROM promote.deployment AS h"
+					  "  WHERE " OF_INSTANCE("h") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING'))")
+		")" DEPLOYMENT_FACTS};
+	SqlValue	values[COLUMNS];
+	SqlRows		rows;
 
+	order_values(key, deployment, order, values);
+	rows = guarded_call(sql, &insert, values, COLUMNS);
 	return sql_jsonb(&rows, 0);
+}
+
+/* Begin to gather deployments of several instances, of each at most one, which are inserted by one statement. */
+void
+deployment_begin_batch(Batch *batch)
+{
+	static const char *const columns[COLUMNS] = {
+		"project", "environment", "component", "deployment", "action", "status", "revision", "base_revision",
+		"bundle", "version", "previous_version", "rendered_digest", "diff", "destructive", "reverts", "plan",
+		"plan_digest", "message", "gates", "remote_references", "kept_marks", "base_deployment", "deploy_as",
+		"actor", "database_role", "moved_by", "moved_role"
+	};
+
+	*batch = (Batch) {.name = "new_deployment",.of = "deployment",.columns = columns};
+	batch_begin(batch);
+}
+
+/* Add a deployment, as deployment_insert. */
+void
+deployment_put(Batch *batch, const InstanceKey *key, int32 deployment, const DeploymentOrder *order)
+{
+	SqlValue	values[COLUMNS];
+
+	order_values(key, deployment, order, values);
+	batch_put_values(batch, values, COLUMNS);
+}
+
+/*
+ * Insert all deployments that were gathered, and end the batch.  Returns what the audit log says of each, in the order
+ * in which they were added.  By its OFFSET what waits is looked up for each row, and not all of it hashed first.
+ */
+SqlRows
+deployment_write(const Sql *sql, Batch *batch)
+{
+	static Statement insert = {INSERT_DEPLOYMENT " SELECT " GIVEN_COLUMNS ","
+		QUEUE_COLUMNS("b.status", "NOT EXISTS (SELECT FROM promote.deployment AS h"
+					  "  WHERE " SAME_INSTANCE("h", "b") " AND h.status IN ('PENDING', 'APPROVED', 'RUNNING') OFFSET 0)")
+		" FROM new_deployment AS b" DEPLOYMENT_FACTS};
+	SqlRows		rows = {NULL};
+
+	if (batch->count > 0)
+	{
+		batch_open(batch);
+		rows = guarded_run(sql, &insert);
+		if (rows.count != batch->count)
+			elog(ERROR, "the deployments of a set were not all written");
+	}
+	batch_end(batch);
+	return rows;
 }
 
 /* How a deployment's gates were judged, for the audit log. */
@@ -182,6 +261,57 @@ deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, Audit
 		.action = deployment_actions[order->action],
 		.status = deployment_statuses[order->status]
 	});
+}
+
+/* Count deployments of many instances, of each one. */
+static void
+count_all(const Sql *sql, const QueuedOrder *orders, int count)
+{
+	static Statement write = {"UPDATE promote.instance AS i SET deployment = k.deployment"
+		" FROM counted_instance AS k WHERE " SAME_INSTANCE("i", "k")};
+	static const char *const columns[] = {"project", "environment", "component", "deployment"};
+	Batch		batch = {.name = "counted_instance",.columns = columns};
+
+	batch_begin(&batch);
+	for (int i = 0; i < count; i++)
+		batch_put(&batch, AS_KEY(orders[i].key), AS_INT(orders[i].deployment));
+	if (guarded_rows(sql, &write, &batch).count != count)
+		elog(ERROR, "not all of %d instances were moved", count);
+	batch_end(&batch);
+}
+
+/* Queue deployments of several instances, of each at most one, as deployment_queue, by one statement for each table. */
+void
+deployment_queue_all(const Sql *sql, const QueuedOrder *orders, int count)
+{
+	Batch		batch;
+	SqlRows		facts;
+
+	if (count == 0)
+		return;
+	deployment_begin_batch(&batch);
+	for (int i = 0; i < count; i++)
+		deployment_put(&batch, orders[i].key, orders[i].deployment, orders[i].order);
+	facts = deployment_write(sql, &batch);
+	count_all(sql, orders, count);
+	audit_begin_batch(&batch);
+	for (int i = 0; i < count; i++)
+	{
+		AuditEntry	entries[2] = {{"deployment.created", sql_jsonb(&facts, i)}, {.event = GATES_JUDGED_EVENT}};
+
+		if (orders[i].order->gates)
+			entries[1].data = deployment_gates(orders[i].deployment, orders[i].order->gates);
+		audit_put(&batch, orders[i].head, orders[i].key->project, instance_key_name(orders[i].key), entries,
+				  orders[i].order->gates ? 2 : 1);
+	}
+	audit_write(sql, &batch);
+	for (int i = 0; i < count; i++)
+		notify(&(Notice) {
+			.instance = instance_key_name(orders[i].key),
+			.deployment = orders[i].deployment,
+			.action = deployment_actions[orders[i].order->action],
+			.status = deployment_statuses[orders[i].order->status]
+		});
 }
 
 /* The columns of a deployment. */
@@ -243,13 +373,14 @@ deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deploy
 		refuse_unknown_deployment(sql, key, deployment);
 }
 
-static const SqlField carried_fields[] = {
-	SQL_FIELDS(Carried, "d", deployment, revision, bundle, version, version_constraint, release_channel,
-			   rendered_digest, params, template, slots, started_at),
-	SQL_FIELD(Carried, schema, "d.params_schema"),
-	SQL_FIELD(Carried, kept, "d.kept_marks"),
+#define CARRIED_FIELDS \
+	SQL_FIELDS(Carried, "d", deployment, revision, bundle, version, version_constraint, release_channel, \
+			   rendered_digest, params, template, slots, started_at), \
+	SQL_FIELD(Carried, schema, "d.params_schema"), \
+	SQL_FIELD(Carried, kept, "d.kept_marks"), \
 	SQL_FIELD(Carried, references, "d.remote_references")
-};
+
+static const SqlField carried_fields[] = {CARRIED_FIELDS};
 
 /*
  * What a deployment carries, with its configuration and its release's schema.  False where the
@@ -278,6 +409,41 @@ deployments_running(const Sql *sql, const InstanceKey *key, int32 deployed_by, b
 	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key), AS_INT(deployed_by));
 
 	return sql_list(&rows, sizeof(Carried));
+}
+
+/* What may run of one of several instances. */
+typedef struct CarriedOf
+{
+	Carried		carried;		/* the first member, whose fields are those of carried */
+	int32		place;
+} CarriedOf;
+
+/*
+ * As deployments_running, of several instances: rows with the columns project, environment, component, deployed_by and
+ * place, which are those of running that get their lists.  Ends the batch.  Documents are shared.
+ */
+void
+deployments_running_of(const Sql *sql, Batch *instances, Shared *shared, List **running)
+{
+	static const SqlField fields[] = {CARRIED_FIELDS, SQL_FIELD(CarriedOf, place, "k.place")};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM running_instance AS k, LATERAL"
+									 " promote_internal.may_run(k.project, k.environment, k.component, k.deployed_by) AS d");
+	SqlRows		rows = {NULL};
+
+	if (instances->count > 0)
+	{
+		batch_open(instances);
+		rows = sql_run(sql, &read);
+		rows.shared = shared;
+	}
+	batch_end(instances);
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		CarriedOf  *of = palloc(sizeof(CarriedOf));
+
+		(void) sql_row(&rows, i, of);
+		running[of->place] = lappend(running[of->place], &of->carried);
+	}
 }
 
 /* What runs, of what may run; NULL: nothing. */

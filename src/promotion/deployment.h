@@ -9,6 +9,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "base/batch.h"
 #include "base/compat.h"
 #include "base/sql.h"
 #include "compose/compose.h"
@@ -82,16 +83,31 @@ typedef struct Deployment
 
 extern DeploymentAction argument_action(const char *name);
 extern bool deployment_lock(const Sql *sql, const InstanceKey *key, int32 deployment, bool emergency);
+extern void deployment_stand_behind(const InstanceKey *key, int32 deployment);
 extern Jsonb *deployment_insert(const Sql *sql, const InstanceKey *key, int32 deployment,
 								const DeploymentOrder *order);
+extern void deployment_begin_batch(Batch *batch);
+extern void deployment_put(Batch *batch, const InstanceKey *key, int32 deployment, const DeploymentOrder *order);
+extern SqlRows deployment_write(const Sql *sql, Batch *batch);
 extern Jsonb *deployment_gates(int32 deployment, const Jsonb *gates);
 extern void deployment_queue(const Sql *sql, const InstanceKey *key, int32 deployment, AuditHead *head,
 							 const DeploymentOrder *order);
+/* A deployment that is queued with others. */
+typedef struct QueuedOrder
+{
+	const InstanceKey *key;
+	int32		deployment;
+	AuditHead  *head;
+	const DeploymentOrder *order;
+} QueuedOrder;
+
+extern void deployment_queue_all(const Sql *sql, const QueuedOrder *orders, int count);
 extern bool deployment_find(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found);
 extern void deployment_load(const Sql *sql, const InstanceKey *key, int32 deployment, Deployment *found);
 extern bool deployment_carries(const Sql *sql, const InstanceKey *key, int32 deployment, bool read_only,
 							   Carried *carried);
 extern List *deployments_running(const Sql *sql, const InstanceKey *key, int32 deployed_by, bool read_only);
+extern void deployments_running_of(const Sql *sql, Batch *instances, Shared *shared, List **running);
 extern const Carried *deployment_running(const List *deployed, int32 deployed_by);
 extern int32 deployment_last(const Sql *sql, const InstanceKey *key);
 pg_noreturn extern void refuse_unknown_deployment(const Sql *sql, const InstanceKey *key, int32 deployment);

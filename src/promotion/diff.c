@@ -15,6 +15,7 @@
 #include "json/path.h"
 #include "json/render.h"
 #include "json/writer.h"
+#include "promotion/carry.h"
 #include "promotion/deployment.h"
 #include "promotion/diff.h"
 #include "promotion/revert.h"
@@ -317,7 +318,7 @@ tell_since(const Sql *sql, const ProposedRevision *proposed, bool read_only, con
 		.parameters = proposed->proposal.parameters,
 		.references = proposed->present_references,
 		.newest = proposed->current_revision,
-		.above = is_planned ? proposed->plan_revision : base,
+		.above = is_planned ? proposed->plan_revision : Max(base, proposed->opened_revision),
 		.read_only = read_only
 	};
 	/* a plan that starts from something else has not told what of that is undone */
@@ -462,6 +463,29 @@ bool
 proposal_waits(const ProposedRevision *proposed)
 {
 	return JB_ROOT_COUNT(proposed->diff) > 0 || proposed->changed_by != proposed->deployed_by;
+}
+
+/* Make the diff of a checked proposal, and decide whether it gets the plan that it asks for: if anything waits. */
+void
+proposal_decide(const Sql *sql, ProposedRevision *proposed)
+{
+	carry_judge(sql, proposed, false);
+	(void) proposal_diff(sql, proposed, false);
+	proposed->plan = proposed->plan && proposal_waits(proposed);
+}
+
+/*
+ * The paths that stay marked in what a plan of a checked proposal renders, except those written down with the
+ * revision.  A revision that a verb has just made has them all.
+ */
+Jsonb *
+proposal_plan_kept(const ProposedRevision *proposed)
+{
+	bool		is_new = proposed->revision > proposed->current_revision;
+
+	if (is_new && proposed->is_staged)
+		return NULL;
+	return compose_kept_anew(&proposed->proposal, is_new ? proposed->proposal.kept : proposed->proposal.own_kept);
 }
 
 /* A plan that starts from something else than what runs. */

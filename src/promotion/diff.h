@@ -23,6 +23,8 @@ extern void proposal_carried(const ProposedRevision *proposed, Carried *desired)
 extern void proposal_entries(const Sql *sql, const ProposedRevision *proposed, bool read_only, Mask *mask,
 							 Entries *entries);
 extern Jsonb *proposal_diff(const Sql *sql, ProposedRevision *proposed, bool read_only);
+extern void proposal_decide(const Sql *sql, ProposedRevision *proposed);
+extern Jsonb *proposal_plan_kept(const ProposedRevision *proposed);
 extern bool proposal_waits(const ProposedRevision *proposed);
 extern bool plan_rebase(const Sql *sql, const InstanceKey *key, int32 deployment, Rebase *rebase);
 

@@ -22,6 +22,7 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/deployment.h"
+#include "promotion/recording.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 
@@ -519,7 +520,7 @@ promote_adopt_drift(PG_FUNCTION_ARGS)
 	sql_enter(&sql);
 	read_observed(&sql, &observed);
 	proposal_from(&sql, &observed.key, observed.key.environment, NULL, NULL, false, &proposed);
-	stage_check_revision(fcinfo, 2, &proposed);
+	stage_check_revision(fcinfo->args[2], &proposed);
 	check_document(&observed);
 	read_deployed(&sql, &observed);
 	count = adopt(&sql, &observed, &proposed.proposal);

@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "json/reader.h"
 #include "promotion/merging.h"
+#include "registry/release.h"
 
 /* ---- what both began with ---- */
 
@@ -69,18 +70,14 @@ static Jsonb *
 exchange_schema(const Sql *sql, const InstanceKey *source, const ProposedRevision *proposed, bool read_only,
 				const Exchange *exchange)
 {
-	static Statement read = {"SELECT f.params_schema FROM promote.bundle_release AS f"
-		" WHERE f.bundle = $1 AND f.version = $2"};
-	const Proposal *proposal = &proposed->proposal;
-	SqlRows		rows;
+	Jsonb	   *schema;
 
-	if (proposal->version && strcmp(exchange->bundle, proposal->bundle) == 0 &&
-		strcmp(exchange->version, proposal->version) == 0)
+	if (proposal_is_by(&proposed->proposal, exchange->bundle, exchange->version))
 		return NULL;
-	rows = sql_read_if(sql, read_only, &read, AS_TEXT(exchange->bundle), AS_TEXT(exchange->version));
-	if (rows.count == 0)
+	schema = release_schema(sql, exchange->bundle, exchange->version, read_only);
+	if (schema == NULL)
 		refuse_gone(source, &proposed->key, exchange, "release");
-	return sql_jsonb(&rows, 0);
+	return schema;
 }
 
 /* Note the release of an exchange. */

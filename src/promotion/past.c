@@ -3,13 +3,18 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "base/errors.h"
+#include "base/row.h"
 #include "json/digest.h"
 #include "promotion/past.h"
 #include "registry/instance.h"
+
+PG_FUNCTION_INFO_V1(promote_has_kept_marks);
 
 static const SqlField past_fields[] = {
 	SQL_FIELDS(PastRevision, "r", revision, digest, version_constraint, release_channel, bundle, version,
@@ -57,6 +62,21 @@ past_read(const Sql *sql, const InstanceKey *key, int32 at_most)
 	if (found)
 		return past;
 	MemoryContextDelete(context);
+	return NULL;
+}
+
+/*
+ * The revision that a number followed, as past_read; NULL: it is the first one of its environment's
+ * generation.  Opening another one takes a number that no revision has.
+ */
+PastRevision *
+past_before(const Sql *sql, const InstanceKey *key, int32 revision)
+{
+	PastRevision *before = past_read(sql, key, revision - 1);
+
+	if (before == NULL || before->revision == revision - 1)
+		return before;
+	past_free(before);
 	return NULL;
 }
 
@@ -149,17 +169,6 @@ past_params(const Sql *sql, PastConfigs *configs, const PastRevision *past)
 	return config->params;
 }
 
-/* The schema of the release that a revision was judged by, in the current memory context; NULL: it is missing. */
-Jsonb *
-past_schema(const Sql *sql, const PastRevision *past)
-{
-	static Statement read = {"SELECT f.params_schema FROM promote.bundle_release AS f"
-		" WHERE f.bundle = $1 AND f.version = $2"};
-	SqlRows		rows = sql_read(sql, &read, AS_TEXT(past->bundle), AS_TEXT(past->version));
-
-	return take_document(&rows);
-}
-
 /* The parameters of an instance's environment, in the current memory context. */
 Jsonb *
 past_parameters(const Sql *sql, const InstanceKey *key)
@@ -180,4 +189,18 @@ past_overrides(const Sql *sql, const InstanceKey *key, const PastRevision *past)
 	SqlRows		rows = sql_read(sql, &read, AS_KEY(key), AS_INT(past->revision));
 
 	return take_document(&rows);
+}
+
+/*
+ * promote_internal.has_kept_marks(project text, environment text, component text, revision
+ * integer) returns boolean, strict
+ */
+Datum
+promote_has_kept_marks(PG_FUNCTION_ARGS)
+{
+	const RowKey key = {"deployment", "deployment_kept_idx",
+		{sql_value(TEXTOID, false, PG_GETARG_DATUM(0)), sql_value(TEXTOID, false, PG_GETARG_DATUM(1)),
+		sql_value(TEXTOID, false, PG_GETARG_DATUM(2)), sql_value(INT4OID, false, PG_GETARG_DATUM(3))}, 4};
+
+	PG_RETURN_BOOL(row_is_shown(&key, GetActiveSnapshot()));
 }

@@ -54,12 +54,12 @@ typedef struct PastConfigs
 } PastConfigs;
 
 extern PastRevision *past_read(const Sql *sql, const InstanceKey *key, int32 at_most);
+extern PastRevision *past_before(const Sql *sql, const InstanceKey *key, int32 revision);
 extern PastRevision *past_require(const Sql *sql, const InstanceKey *key, int32 revision);
 extern PastRevision *past_newest(const Sql *sql, const InstanceKey *key);
 extern void past_free(PastRevision *past);
 extern Jsonb *past_params_kept(const Sql *sql, const char *project, const PastRevision *past);
 extern const Jsonb *past_params(const Sql *sql, PastConfigs *configs, const PastRevision *past);
-extern Jsonb *past_schema(const Sql *sql, const PastRevision *past);
 extern Jsonb *past_parameters(const Sql *sql, const InstanceKey *key);
 extern Jsonb *past_overrides(const Sql *sql, const InstanceKey *key, const PastRevision *past);
 

@@ -24,6 +24,7 @@
 #include "ledger/guard.h"
 #include "promotion/preview.h"
 #include "promotion/promotion.h"
+#include "registry/archived.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/preset.h"
@@ -34,9 +35,9 @@ PG_FUNCTION_INFO_V1(promote_preview_promotion);
 
 #define MAX_KEY_LENGTH 255		/* bytes of an idempotency key */
 
-/* Refuse a source and a destination that do not fit each other. */
-static void
-check_pair(const Promotion *promotion)
+/* Refuse a source and a destination that do not fit each other, or of which one is archived. */
+void
+promotion_check_pair(const Promotion *promotion)
 {
 	const InstanceKey *source = &promotion->source;
 	const InstanceKey *destination = &promotion->destination;
@@ -57,6 +58,8 @@ check_pair(const Promotion *promotion)
 				 errmsg("cannot promote \"%s\" to itself", instance_key_name(source)),
 				 errdetail("The source and the destination are the same instance."),
 				 errhint("Name another destination; promote.configure_instance edits an instance in place.")));
+	require_in_use(source);
+	require_in_use(destination);
 }
 
 /* The arguments after the overrides, counted from promotion->options on. */
@@ -76,7 +79,7 @@ take_arguments(FunctionCallInfo fcinfo, const char *action, Promotion *promotion
 {
 	argument_instance_for(fcinfo, 0, "source", "view", &promotion->source);
 	argument_instance_for(fcinfo, 1, "destination", action, &promotion->destination);
-	check_pair(promotion);
+	promotion_check_pair(promotion);
 	promotion->overrides = argument_overrides(fcinfo, 2, "overrides");
 	promotion->options = 3;
 }
@@ -181,6 +184,31 @@ promotion_revision_of(const Choice *choice)
 	return choice->source_state == SOURCE_RUNNING ? PROPOSAL_RUNNING : choice->source_revision;
 }
 
+/*
+ * Take what the source is supposed to desire for what it does, in a proposal that was read by the
+ * constraint and the channel of that.
+ */
+void
+promotion_suppose(Promotion *promotion)
+{
+	const ProposedRevision *supposed = promotion->supposed;
+	ProposedRevision *proposed = &promotion->proposed;
+	Proposal   *proposal = &proposed->proposal;
+	bool		same;
+
+	if (supposed == NULL)
+		return;
+	same = proposal_is_by(proposal, supposed->proposal.bundle, supposed->proposal.version);
+	proposal->params = proposal->source_params = supposed->proposal.params;
+	proposal->source_kept = unconstify(Jsonb *, supposed->staged_kept);
+	proposal->other_schemas[2] = same ? NULL : supposed->proposal.schema;
+	proposed->source_revision = supposed->revision;
+	proposed->source_bundle = unconstify(char *, supposed->proposal.bundle);
+	proposed->source_version = unconstify(char *, supposed->proposal.version);
+	proposed->source_constraint = supposed->version_constraint;
+	proposed->source_channel = supposed->release_channel;
+}
+
 /* Read the state of the source that was chosen by another constraint and channel, unless these are NULL. */
 static void
 read_proposal(const Sql *sql, Promotion *promotion, const char *constraint, const char *channel, bool read_only)
@@ -188,22 +216,18 @@ read_proposal(const Sql *sql, Promotion *promotion, const char *constraint, cons
 	proposal_from_revision(sql, &promotion->destination, promotion->source.environment,
 						   promotion_revision_of(&promotion->choice), constraint, channel, read_only,
 						   &promotion->proposed);
+	promotion_suppose(promotion);
 }
 
-/* Read the state of the source that was chosen, as a proposal for the destination. */
-static void
-read_source(const Sql *sql, Promotion *promotion, bool read_only)
+/* By which constraint and channel the source's state is read; NULL in them: by its own. */
+ReleaseWish
+promotion_release(const Sql *sql, const Promotion *promotion, bool read_only)
 {
-	const Choice *choice = &promotion->choice;
-	ProposedRevision *proposed = &promotion->proposed;
 	OwnRelease	release = {promotion->pin ? PROPOSAL_PINNED : NULL, NULL};
 
-	if (!choice_has_release(choice))
+	if (!choice_has_release(&promotion->choice))
 		read_own_release(sql, &promotion->destination, read_only, &release);
-	read_proposal(sql, promotion, release.constraint, release.channel, read_only);
-	if (proposed->source_revision == 0)
-		refuse_source(promotion);
-	promotion_require_source(promotion);
+	return (ReleaseWish) {release.constraint, release.channel};
 }
 
 /*
@@ -217,7 +241,7 @@ take_mode(Promotion *promotion)
 	PromotionMode asked = promotion->choice.mode;
 
 	promotion->mode = asked != MODE_UNKNOWN ? asked :
-		proposed->current_revision == 0 ? MODE_REPLACE : proposed->promotion_mode;
+		proposal_is_fresh(proposed) ? MODE_REPLACE : proposed->promotion_mode;
 	if (asked == MODE_UNKNOWN)
 		choice_check_mode(&promotion->choice, proposed->promotion_mode);
 }
@@ -291,17 +315,19 @@ refuse_keeping(const Promotion *promotion)
 }
 
 /*
- * Read both instances, and compose the destination's desired state.  A destination without a
- * configuration has nothing of its own.
+ * Compose the destination's desired state of what was read of both instances.  A destination
+ * without a configuration has nothing of its own.
  */
 void
-promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
+promotion_compose(const Sql *sql, Promotion *promotion, bool read_only)
 {
 	ProposedRevision *proposed = &promotion->proposed;
 	Proposal   *proposal = &proposed->proposal;
 
-	read_source(sql, promotion, read_only);
-	if (proposed->current_revision == 0 && !choice_has_release(&promotion->choice))
+	if (proposed->source_revision == 0)
+		refuse_source(promotion);
+	promotion_require_source(promotion);
+	if (proposal_is_fresh(proposed) && !choice_has_release(&promotion->choice))
 		refuse_keeping(promotion);
 	require_pinned(promotion);
 	promotion->pinned_version = proposed->pinned ? proposed->version_constraint : NULL;
@@ -313,12 +339,25 @@ promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
 	proposal_require_unblocked(proposed, ORIGIN_PROMOTION);
 	promotion_take_preset(sql, promotion, read_only);
 	promotion->source_params = proposal->params;
+	proposed->origin = promotion->forks ? ORIGIN_FORK : ORIGIN_PROMOTION;
+	if (promotion->sharing && promotion->mode != MODE_MERGE && promotion->choice.only == NULL &&
+		sharing_compose(promotion->sharing, proposal, promotion->overrides))
+		return;
 	compose(sql, promotion, read_only);
 	proposal->params = compose_overrides(proposal, promotion->base, promotion->overrides);
-	proposed->origin = ORIGIN_PROMOTION;
 }
 
-/* Lock both instances in key order; the source only against updates. */
+/* Read both instances, and compose the destination's desired state. */
+void
+promotion_read(const Sql *sql, Promotion *promotion, bool read_only)
+{
+	ReleaseWish release = promotion_release(sql, promotion, read_only);
+
+	read_proposal(sql, promotion, release.constraint, release.channel, read_only);
+	promotion_compose(sql, promotion, read_only);
+}
+
+/* Lock both instances in key order; the source only against updates.  Refuses one that was archived meanwhile. */
 void
 promotion_lock(const Sql *sql, const Promotion *promotion)
 {
@@ -327,26 +366,31 @@ promotion_lock(const Sql *sql, const Promotion *promotion)
 
 	instance_lock(sql, source_first ? &promotion->source : &promotion->destination, !source_first);
 	instance_lock(sql, source_first ? &promotion->destination : &promotion->source, source_first);
+	require_in_use(&promotion->source);
 }
 
-/*
- * Take the arguments that say what else to carry.  Refuses to carry secrets unless the role
- * has the grant for secrets at both instances: PM701.
- */
-static void
-take_carry(FunctionCallInfo fcinfo, Oid role, Promotion *promotion)
+/* Refuse to carry secrets unless the role has the grant for secrets at both instances: PM701. */
+void
+promotion_require_carry(Oid role, const Promotion *promotion)
 {
 	const InstanceKey *source = &promotion->source;
 	const InstanceKey *destination = &promotion->destination;
 
-	promotion->carry = (Carry) {
-		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
-		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
-	};
 	if (!promotion->carry.secrets)
 		return;
 	access_require_of(role, "secrets", source->project, source->environment);
 	access_require_of(role, "secrets", destination->project, destination->environment);
+}
+
+/* Take the arguments that say what else to carry. */
+static void
+take_carry(FunctionCallInfo fcinfo, Oid role, Promotion *promotion)
+{
+	promotion->carry = (Carry) {
+		.secrets = argument_bool(fcinfo, promotion->options + COPY_SECRETS, false),
+		.references = argument_bool(fcinfo, promotion->options + COPY_REMOTE_REFERENCES, false)
+	};
+	promotion_require_carry(role, promotion);
 }
 
 /* Refuse an idempotency key that is empty or too long. */
@@ -459,16 +503,12 @@ promotion_moves_base(const Promotion *promotion)
 	return promotion->mode == MODE_MERGE && promotion->merging.is_moved;
 }
 
-/*
- * Carry what else was asked for, and write the destination's desired state.  The proposal that
- * was read says whether to plan, and whether running values may be replaced.
- */
-void
-promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
-				Staged *staged)
+/* How a promotion is recorded. */
+Staging
+promotion_staging(const Promotion *promotion, const char *message)
 {
-	Staging		staging = {
-		.origin = ORIGIN_PROMOTION,
+	return (Staging) {
+		.origin = promotion->forks ? ORIGIN_FORK : ORIGIN_PROMOTION,
 		.source_environment = promotion->source.environment,
 		.overrides = promotion->overrides,
 		.mode = promotion_modes[promotion->mode],
@@ -477,6 +517,17 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 		.moves_base = promotion_moves_base(promotion),
 		.message = message
 	};
+}
+
+/*
+ * Carry what else was asked for, and write the destination's desired state.  The proposal that
+ * was read says whether to plan, and whether running values may be replaced.
+ */
+void
+promotion_write(const Sql *sql, Promotion *promotion, const char *message, MemoryContext caller,
+				Staged *staged)
+{
+	Staging		staging = promotion_staging(promotion, message);
 
 	/* secrets are written with the number */
 	if (promotion->carry.secrets)
@@ -485,14 +536,21 @@ promotion_write(const Sql *sql, Promotion *promotion, const char *message, Memor
 	stage_write(sql, &staging, &promotion->proposed, caller, staged);
 }
 
+/* Check what of the source is promoted against what else was asked for. */
+void
+promotion_check_choice(Promotion *promotion)
+{
+	choice_check(&promotion->choice, instance_key_name(&promotion->destination), promotion->pin,
+				 promotion->carry.secrets, promotion->carry.references);
+	promotion->carry.only = promotion->choice.only;
+}
+
 /* Take the arguments that say what of the source is promoted; the others about that have been taken. */
 static void
 take_choice(FunctionCallInfo fcinfo, int first, Promotion *promotion)
 {
 	choice_take(fcinfo, promotion->options + first, &promotion->choice);
-	choice_check(&promotion->choice, instance_key_name(&promotion->destination), promotion->pin,
-				 promotion->carry.secrets, promotion->carry.references);
-	promotion->carry.only = promotion->choice.only;
+	promotion_check_choice(promotion);
 }
 
 /* Promote, unless the idempotency key shows that the call was made before. */
@@ -514,7 +572,7 @@ promote(const Sql *sql, FunctionCallInfo fcinfo, Promotion *promotion, MemoryCon
 	promotion_read(sql, promotion, false);
 	if (!promotion->reprovision)
 		proposal_require_alive(&promotion->proposed);
-	stage_check_revision(fcinfo, promotion->options + EXPECTED_REVISION, &promotion->proposed);
+	stage_check_revision(fcinfo->args[promotion->options + EXPECTED_REVISION], &promotion->proposed);
 	promotion->proposed.plan = argument_bool(fcinfo, promotion->options + PLAN, true);
 	promotion->proposed.proposal.allow_replace = argument_bool(fcinfo, promotion->options + ALLOW_REPLACE, false);
 	promotion_write(sql, promotion, argument_text(fcinfo, promotion->options + MESSAGE), caller, staged);

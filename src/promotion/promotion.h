@@ -15,6 +15,7 @@
 #include "promotion/choice.h"
 #include "promotion/merging.h"
 #include "promotion/proposal.h"
+#include "promotion/sharing.h"
 #include "promotion/stage.h"
 
 /* A promotion: what was asked for, and what was read for it. */
@@ -28,7 +29,10 @@ typedef struct Promotion
 	Carry		carry;			/* what else the source gives */
 	int			options;		/* number of the first argument after the overrides */
 	bool		reprovision;	/* may it bring back what was decommissioned? */
+	Sharing    *sharing;		/* with other promotions of a set; NULL: it is not of one */
+	const ProposedRevision *supposed;	/* what the source is supposed to desire; NULL: what it does */
 	bool		previews;		/* are conflicts shown, and not refused? */
+	bool		forks;			/* is the destination made for it? */
 	PromotionMode mode;			/* by the call, or else the environment */
 	Merging		merging;		/* of MODE_MERGE */
 	ReleaseWish wish;			/* what the source gives of the release */
@@ -49,6 +53,13 @@ typedef struct Problem
 	bool		immutable;		/* would an immutable value change? */
 } Problem;
 
+extern void promotion_check_pair(const Promotion *promotion);
+extern void promotion_check_choice(Promotion *promotion);
+extern void promotion_require_carry(Oid role, const Promotion *promotion);
+extern ReleaseWish promotion_release(const Sql *sql, const Promotion *promotion, bool read_only);
+extern void promotion_suppose(Promotion *promotion);
+extern void promotion_compose(const Sql *sql, Promotion *promotion, bool read_only);
+extern Staging promotion_staging(const Promotion *promotion, const char *message);
 extern void promotion_check_key(const char *key);
 extern int32 promotion_revision_of(const Choice *choice);
 extern bool promotion_source_moved(const Promotion *promotion);

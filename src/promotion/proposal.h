@@ -6,11 +6,13 @@
 
 #include "postgres.h"
 
+#include "base/batch.h"
 #include "base/compat.h"
 #include "base/sql.h"
 #include "compose/compose.h"
 #include "ledger/audit.h"
 #include "parse/name.h"
+#include "registry/path.h"
 
 /* The origins of revisions. */
 typedef enum RevisionOrigin
@@ -36,9 +38,10 @@ extern const char *const promotion_modes[];
 /* What stands for the version that the source runs, where a version constraint is proposed. */
 #define PROPOSAL_PINNED "pinned"
 
-/* What stands for a source's revision that is desired, or runs, where one is proposed. */
+/* What stands for a source's revision that is desired, runs, or is not read, where one is proposed. */
 #define PROPOSAL_DESIRED 0
 #define PROPOSAL_RUNNING (-1)
+#define PROPOSAL_SUPPOSED (-2)	/* see promotion_suppose */
 
 /* A proposal for an instance, and what it is judged by. */
 typedef struct ProposedRevision
@@ -52,18 +55,28 @@ typedef struct ProposedRevision
 
 	/* the instance's present state; counters of 0 mean none */
 	int32		current_revision;
+	int32		opened_revision;	/* the same where nothing is desired yet, see proposal_is_fresh */
+	bool		archived;		/* is the instance's environment? */
 	int32		current_deployment;
 	char	   *current_constraint;
 	char	   *current_channel;
 	bytea	   *current_digest;
 	bool		current_taken;	/* is it as a promotion has composed it, without overrides? */
+	RevisionOrigin own_origin;	/* of the desired revision */
+	Jsonb	   *own_source_params;	/* of what it was promoted from; NULL: the same, or there is no such */
+	char	   *own_source_constraint;	/* of that; NULL: there is no such */
+	char	   *own_source_channel;
 	int32		deployed_by;	/* the PROVISION that runs; 0: none */
 	int32		changed_by;		/* the last deployment that may have changed what runs; 0: none */
 	bool		decommissioned; /* and nothing was deployed since */
 	char	   *current_bundle;
 	char	   *current_version;
 	PromotionMode promotion_mode;	/* of the instance's environment */
+	char	   *version_policy; /* of promotions to that from others */
 	AuditHead	head;			/* of the instance's chain */
+	bytea	   *digest_key;		/* of the project */
+	Carried		running;		/* what runs; no bundle: nothing */
+	bool		runs_alone;		/* has no other PROVISION begun since that may run? */
 
 	/* the last plan that came to something; no revision: there is none */
 	int32		plan_revision;
@@ -72,6 +85,7 @@ typedef struct ProposedRevision
 	Jsonb	   *plan_params;	/* rendered; NULL: those of the desired revision, or not needed */
 	Jsonb	   *plan_references;
 	Jsonb	   *plan_diff;		/* NULL: not needed */
+	bool		has_secrets;	/* has a promotion brought any? */
 	List	   *waiting_secrets;	/* brought by promotions: SecretWaiting * */
 	bool		plan_destructive;
 	bool		plan_reverts;	/* does its diff undo what the instance had set itself? */
@@ -86,6 +100,7 @@ typedef struct ProposedRevision
 	char	   *source_channel;
 	char	   *source_environment;	/* may be the instance's own; NULL: no source */
 	bool		path_only;		/* another environment must have a path to the instance's own */
+	PathSeen   *path_seen;		/* of proposals that are judged together; NULL: it is judged alone */
 
 	/* read from a row of revision; filled in when a verb writes one */
 	int32		revision;
@@ -114,9 +129,19 @@ typedef struct ProposedRevision
 	bool		carried;		/* references or secrets were changed already */
 
 	Jsonb	   *diff;			/* from what runs, see proposal_diff; NULL: not made yet */
+	Jsonb	   *packed_diff;	/* the same as it is stored, compressed; NULL: not made, for it is no set */
 	bool		reverts;		/* does it undo what the instance had set itself? */
+	bool		is_staged;		/* by a verb, which shows the diff also where there is no plan */
+	bool		asks_plan;		/* of a verb: what the row says in the place of plan */
+
+	/* of a plan in a set; the paths are NULL for none */
+	bytea	   *rendered_digest;	/* where the rendered params are not the revision's own */
+	bool		rendered_known;	/* are they gathered already, for another instance? */
+	const Jsonb *plan_kept;		/* paths that stay marked in what it renders, except those of the revision */
+	const Jsonb *staged_kept;	/* those of a revision that a verb stages */
 
 	char	   *block_reason;	/* of the release; NULL: it is not blocked */
+	int32		place;			/* among those that are read together */
 	Datum		view;			/* taken before the proposal was read, see rule_hold.c; 0: unknown */
 	const char *message;		/* for the plan; NULL: none */
 } ProposedRevision;
@@ -124,6 +149,14 @@ typedef struct ProposedRevision
 extern uint64 proposal_lock_new(const Sql *sql);
 extern Portal proposal_open_new(const Sql *sql);
 extern SqlRows proposal_fetch_new(Portal cursor, long count);
+extern void proposal_begin_asked(Batch *asked);
+extern void proposal_ask(Batch *asked, const InstanceKey *destination, const char *source_environment,
+						 int32 source_revision, const char *version_constraint, const char *release_channel);
+extern ProposedRevision **proposal_read_asked(const Sql *sql, Batch *asked, Shared *shared);
+extern ProposedRevision **proposal_read_fresh(const Sql *sql, Batch *asked, const Jsonb *parameters, Shared *shared);
+extern void proposal_require_source(const Sql *sql, ProposedRevision *proposed, Datum view, bool read_only);
+extern ProposedRevision *proposal_read_all(const Sql *sql, SqlRows *rows);
+extern ProposedRevision *proposals_own(const Sql *sql, const Batch *instances, Shared *shared, uint64 *count);
 extern void proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
 						  const char *version_constraint, const char *release_channel,
 						  bool read_only, ProposedRevision *proposed);
@@ -131,6 +164,9 @@ extern void proposal_from_revision(const Sql *sql, const InstanceKey *destinatio
 								   int32 source_revision, const char *version_constraint,
 								   const char *release_channel, bool read_only, ProposedRevision *proposed);
 extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
+extern bool proposal_is_fresh(const ProposedRevision *proposed);
+extern int32 proposal_desired(const ProposedRevision *proposed);
+extern bool proposal_is_by(const Proposal *proposal, const char *bundle, const char *version);
 extern void proposal_require_history(const ProposedRevision *proposed);
 extern void proposal_render_references(ProposedRevision *proposed);
 extern void proposal_check(ProposedRevision *proposed);

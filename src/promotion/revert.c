@@ -39,10 +39,10 @@ typedef struct OwnLeaf
 	Jsonb	   *value;			/* in the revision that was looked at last; NULL: none */
 } OwnLeaf;
 
-/* A state: a revision, or, where that is NULL, what is proposed. */
+/* A desired state: a revision, or what is proposed. */
 typedef struct DesiredState
 {
-	PastRevision *past;
+	PastRevision *past;			/* NULL: what is proposed, or what was read with it */
 	int32		revision;
 	RevisionOrigin origin;
 	const Jsonb *params;
@@ -50,11 +50,13 @@ typedef struct DesiredState
 	const char *release_channel;
 } DesiredState;
 
-/* All of them. */
+/* The way back, with all that is looked for. */
 typedef struct Walk
 {
 	const Sql  *sql;
 	const InstanceKey *key;
+	const ProposedRevision *proposed;	/* which the desired revision was read with; NULL: it was not */
+	int32		opened;			/* revisions up to it are of earlier generations of the environment */
 	OwnLeaf    *leaves;
 	Size		count;
 	Size		seeking;		/* how many are in that phase */
@@ -89,6 +91,7 @@ look_up_leaf(const Jsonb *params, const char *path, JsonbValue *value)
 	JsonPathReader reader;
 	JsonPathStep step;
 	JsonbValue	from;
+	uint32		index;
 
 	if (params == NULL)
 		return false;
@@ -97,7 +100,7 @@ look_up_leaf(const Jsonb *params, const char *path, JsonbValue *value)
 	while (!json_is_leaf(value) && json_path_next(&reader, &step))
 	{
 		from = *value;
-		if (!json_path_take(&from, &step, value))
+		if (!json_path_take(&from, &step, &index, value))
 			return false;
 	}
 	return value->type == jbvString || (json_is_leaf(value) && !json_path_next(&reader, &step));
@@ -158,8 +161,7 @@ enter_phase(Walk *walk, OwnLeaf *leaf, OwnPhase phase)
 static bool
 is_from_before(Walk *walk, int32 revision)
 {
-	static Statement read = {"SELECT r.revision FROM promote.revision AS r WHERE " OF_INSTANCE("r")
-		" AND r.origin IN ('promotion', 'fork') ORDER BY r.project, r.environment, r.component, r.revision LIMIT 1"};
+	static Statement read = {"SELECT r.revision FROM promote_internal.first_promotion($1, $2, $3) AS r"};
 	SqlRows		rows;
 
 	if (walk->first == 0)
@@ -170,24 +172,26 @@ is_from_before(Walk *walk, int32 revision)
 	return revision < walk->first;
 }
 
-/*
- * The state that was looked at last gave a leaf its value: tell that, unless it took the release from its source,
- * which it may have as an exact version that runs there, too.
- */
+/* Has the state that was looked at last taken the release from its source, be it as a version that runs there? */
+static bool
+is_taken(const Walk *walk, const OwnLeaf *leaf)
+{
+	return leaf->entry->kind == ENTRY_RELEASE && settles(&walk->later);
+}
+
+/* The state that was looked at last gave a leaf its value: tell that. */
 static void
 tell_setter(Walk *walk, OwnLeaf *leaf)
 {
-	const PastRevision *setter = walk->later.past;
+	const PastRevision *setter;
 	JsonBuilder builder;
 
-	if (leaf->entry->kind == ENTRY_RELEASE && settles(&walk->later))
-	{
-		enter_phase(walk, leaf, OWN_LOOKING);
-		return;
-	}
 	enter_phase(walk, leaf, OWN_TOLD);
-	if (is_from_before(walk, setter->revision))
+	if (is_from_before(walk, walk->later.revision))
 		return;
+	if (walk->later.past == NULL)
+		walk->later.past = past_read(walk->sql, walk->key, walk->later.revision);
+	setter = walk->later.past;
 	json_begin_object(&builder);
 	json_build_number(&builder, "revision", setter->revision);
 	json_build_field(&builder, "actor", setter->actor);
@@ -205,10 +209,10 @@ look_at_leaf(Walk *walk, OwnLeaf *leaf, const DesiredState *state, const Desired
 	if (leaf->phase == OWN_TOLD)
 		return;
 	changed = differs(leaf, state);
-	if (changed && leaf->phase == OWN_SEEKING)
+	if (changed && leaf->phase == OWN_SEEKING && !is_taken(walk, leaf))
 		tell_setter(walk, leaf);
-	else if (changed && takes(&walk->later) && walk->later.revision > walk->after)
-		enter_phase(walk, leaf, OWN_SEEKING);
+	else if (changed)
+		enter_phase(walk, leaf, takes(&walk->later) && walk->later.revision > walk->after ? OWN_SEEKING : OWN_LOOKING);
 	if (changed && leaf->phase != OWN_TOLD)
 		leaf->value = value_in(leaf->entry, state);
 	/* what its source had as well is not the instance's own */
@@ -244,6 +248,25 @@ read_source(Walk *walk, const DesiredState *state, DesiredState *source)
 	return read_state(walk, &key, state->past->source_revision, source);
 }
 
+/* The desired revision and what it was promoted from, where both were read with a proposal; false: that is not so. */
+static bool
+take_read(const ProposedRevision *proposed, DesiredState *state, DesiredState *source)
+{
+	*state = (DesiredState) {
+		.revision = proposed->current_revision,
+		.origin = proposed->own_origin,
+		.params = proposed->proposal.own_params,
+		.version_constraint = proposed->current_constraint,
+		.release_channel = proposed->current_channel
+	};
+	*source = (DesiredState) {
+		.params = proposed->own_source_params ? proposed->own_source_params : proposed->proposal.own_params,
+		.version_constraint = proposed->own_source_constraint,
+		.release_channel = proposed->own_source_channel
+	};
+	return !proposal_is_fresh(proposed) && state->params && (source->version_constraint || !settles(state));
+}
+
 /* Look at the state before the one that was looked at last; false: there is none. */
 static bool
 look_before(Walk *walk)
@@ -253,9 +276,13 @@ look_before(Walk *walk)
 	bool		has_source;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!read_state(walk, walk->key, walk->later.revision - 1, &state))
+	if (walk->proposed && walk->later.revision == walk->proposed->current_revision + 1 &&
+		take_read(walk->proposed, &state, &source))
+		has_source = settles(&state);
+	else if (read_state(walk, walk->key, walk->later.revision - 1, &state))
+		has_source = read_source(walk, &state, &source);
+	else
 		return false;
-	has_source = read_source(walk, &state, &source);
 	for (Size i = 0; i < walk->count; i++)
 		look_at_leaf(walk, &walk->leaves[i], &state, has_source ? &source : NULL);
 	if (has_source)
@@ -269,13 +296,13 @@ look_before(Walk *walk)
 static void
 walk_back(Walk *walk)
 {
-	int32		last = Max(walk->later.revision - MAX_WALK, 1);
+	int32		last = Max(walk->later.revision - MAX_WALK, walk->opened + 1);
 
 	while (walk->later.revision > last &&
 		   (walk->seeking > 0 || (walk->looking > 0 && walk->later.revision > walk->after)) && look_before(walk));
 	/* what is older than anybody wants to look at was set by the oldest that was looked at */
 	for (Size i = 0; i < walk->count; i++)
-		if (walk->leaves[i].phase == OWN_SEEKING && walk->leaves[i].value)
+		if (walk->leaves[i].phase == OWN_SEEKING && walk->leaves[i].value && !is_taken(walk, &walk->leaves[i]))
 			tell_setter(walk, &walk->leaves[i]);
 }
 
@@ -292,6 +319,7 @@ read_newest(Walk *walk, const ProposedRevision *proposed, DesiredState *state)
 		.version_constraint = proposed->version_constraint,
 		.release_channel = proposed->release_channel
 	};
+	walk->proposed = proposed;
 	return true;
 }
 
@@ -325,7 +353,7 @@ take_leaves(Walk *walk, const DesiredState *state, OwnPhase phase, Entries *entr
 void
 reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool read_only, Entries *entries)
 {
-	Walk		walk = {.sql = sql,.key = &proposed->key,.after = after};
+	Walk		walk = {.sql = sql,.key = &proposed->key,.opened = proposed->opened_revision,.after = after};
 	const DesiredState newest = {.origin = proposed->origin};
 
 	/* nothing is the instance's own of what a promotion has composed without overrides */
@@ -349,7 +377,10 @@ reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool
 void
 reverts_assume(const Sql *sql, const ProposedRevision *proposed, Entries *entries)
 {
-	Walk		walk = {.sql = sql,.key = &proposed->key,.after = proposed->current_revision};
+	Walk		walk = {
+		.sql = sql,.key = &proposed->key,.proposed = proposed,.opened = proposed->opened_revision,
+		.after = proposed->current_revision
+	};
 	const DesiredState own = {
 		.params = proposed->proposal.own_params,
 		.version_constraint = proposed->current_constraint,

@@ -3,6 +3,11 @@
  *
  * However a revision is written, the statement trigger judges it, moves the instance's
  * counters, queues a plan and appends to the audit log.  The verbs only insert the row.
+ *
+ * A statement may write a hundred thousand of them.  They are taken page by page in key order: one
+ * statement reads all that a page is judged by, each is judged in C, and one statement per table
+ * writes what they come to.  A page is judged in a subtransaction that writes nothing.  If one of
+ * it is refused, nothing is written any more, and the rest is judged for whatever else is refused.
  */
 #include "postgres.h"
 
@@ -12,25 +17,25 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "base/argument.h"
+#include "base/attempt.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/sql.h"
 #include "base/trigger.h"
 #include "grant/actor.h"
 #include "json/digest.h"
-#include "ledger/config_digest.h"
 #include "ledger/guard.h"
-#include "ledger/notify.h"
-#include "ledger/record_mark.h"
 #include "ledger/recorded.h"
-#include "promotion/carry.h"
-#include "promotion/deployment.h"
-#include "promotion/diff.h"
+#include "promotion/recording.h"
+#include "promotion/sharing.h"
 #include "promotion/stage.h"
 #include "registry/path.h"
 #include "registry/release.h"
@@ -40,7 +45,7 @@ PG_FUNCTION_INFO_V1(promote_check_origin);
 PG_FUNCTION_INFO_V1(promote_complete_revision);
 PG_FUNCTION_INFO_V1(promote_record_revision);
 
-#define ROWS_AT_ONCE 100		/* proposals held in memory at a time */
+#define KEPT_LENGTH 256			/* of what a release is selected by, if it is kept */
 
 /* Refuse a revision whose number does not follow the instance's last. */
 static void
@@ -79,122 +84,6 @@ check_author(const ProposedRevision *proposed)
 }
 
 /*
- * Update the instance's counters and desired state.  The last look at the release's block
- * happens here; later blocks are found at commit.
- */
-static void
-move_instance(const Sql *sql, ProposedRevision *proposed)
-{
-	static Statement move = {"UPDATE promote.instance AS i SET revision = $4, deployment = $5,"
-		" version_constraint = $6, release_channel = $7 WHERE " OF_INSTANCE("i")
-		" RETURNING (SELECT f.block_reason FROM promote.bundle_release AS f"
-		"  WHERE f.bundle = $8 AND f.version = $9)"};
-	SqlRows		rows;
-
-	if (proposed->revision > proposed->current_revision && proposal_minds_blocks(proposed->origin))
-		rule_hold(RULE_RELEASE, proposed->proposal.bundle, proposed->proposal.version,
-						  proposed->view ? proposed->view : rule_view());
-	rows = guarded_run(sql, &move, AS_KEY(&proposed->key), AS_INT(proposed->revision),
-					   AS_INT(proposed->current_deployment + (proposed->plan ? 1 : 0)),
-					   AS_TEXT(proposed->version_constraint), AS_TEXT(proposed->release_channel),
-					   AS_TEXT(proposed->proposal.bundle), AS_TEXT(proposed->proposal.version));
-	if (proposed->revision == proposed->current_revision)
-		return;
-	proposed->block_reason = sql_text(&rows, 0);
-	proposal_require_unblocked(proposed, proposed->origin);
-}
-
-/* Store a configuration, unless it is stored already. */
-void
-config_store(const Sql *sql, const char *project, const Jsonb *params)
-{
-	static Statement store = {"INSERT INTO promote.config (project, params) VALUES ($1, $2) ON CONFLICT DO NOTHING"};
-
-	sql_run(sql, &store, AS_TEXT(project), AS_JSONB(params));
-}
-
-/*
- * The digest of the rendered params.  They are stored first where placeholders make them
- * differ from the revision's own.
- */
-static bytea *
-store_rendered(const Sql *sql, const ProposedRevision *proposed)
-{
-	const Proposal *proposal = &proposed->proposal;
-
-	if (proposal->rendered == proposal->params)
-		return proposed->digest;
-	config_store(sql, proposed->key.project, proposal->rendered);
-	return config_digest(proposed->key.project, proposal->rendered);
-}
-
-/*
- * The paths that stay marked in what a plan renders, except those written down with the
- * revision.  A revision that a verb has just made has them all.
- */
-static Jsonb *
-kept_by_plan(const ProposedRevision *proposed, bool is_staged)
-{
-	bool		is_new = proposed->revision > proposed->current_revision;
-
-	if (is_new && is_staged)
-		return NULL;
-	return compose_kept_anew(&proposed->proposal, is_new ? proposed->proposal.kept : proposed->proposal.own_kept);
-}
-
-/* Queue the PLAN.  Returns what the audit log says of it. */
-static Jsonb *
-queue_plan(const Sql *sql, const ProposedRevision *proposed, const Jsonb *diff, const Jsonb *kept)
-{
-	const Proposal *proposal = &proposed->proposal;
-	DeploymentOrder order = {
-		.action = ACTION_PLAN,
-		.status = DEPLOYMENT_PENDING,
-		.revision = proposed->revision,
-		.base = proposal->runs,
-		.bundle = proposal->bundle,
-		.version = proposal->version,
-		.rendered_digest = store_rendered(sql, proposed),
-		.references = proposed->references,
-		.diff = diff,
-		.kept = kept,
-		.destructive = proposal->destructive,
-		.reverts = proposed->reverts,
-		.message = proposed->message
-	};
-
-	return deployment_insert(sql, &proposed->key, proposed->current_deployment + 1, &order);
-}
-
-/* The number of the PLAN that a proposal gets; 0: none. */
-static int32
-plan_number(const ProposedRevision *proposed)
-{
-	return proposed->plan ? proposed->current_deployment + 1 : 0;
-}
-
-/* Notify listeners of what a judged proposal does to its instance. */
-static void
-tell(const ProposedRevision *proposed, int32 revision)
-{
-	notify(&(Notice) {
-		.instance = proposed->proposal.instance,
-		.revision = revision,
-		.deployment = plan_number(proposed),
-		.carried = carry_names(proposed)
-	});
-}
-
-/* Give the caller a copy of what was recorded. */
-static void
-leave_record(RevisionRecord *record, const ProposedRevision *proposed, const Jsonb *diff)
-{
-	record->deployment = plan_number(proposed);
-	record->diff = MemoryContextAlloc(record->context, VARSIZE(diff));
-	memcpy(record->diff, diff, VARSIZE(diff));
-}
-
-/*
  * Refuse a revision whose configuration or release does not exist, which is possible only with
  * foreign keys disabled.
  */
@@ -229,7 +118,7 @@ check_source(const ProposedRevision *proposed)
 			 errhint("Name a revision of the source, or leave the source out.")));
 }
 
-/* Judge a proposal that was not judged yet. */
+/* Judge a proposal that was not judged yet, but for its params: see sharing_judge. */
 static void
 judge(const Sql *sql, ProposedRevision *proposed)
 {
@@ -242,7 +131,7 @@ judge(const Sql *sql, ProposedRevision *proposed)
 	check_source(proposed);
 	if (proposed->source_environment && strcmp(proposed->source_environment, proposed->key.environment) != 0)
 		rule_hold(RULE_PATHS, proposed->key.project, proposed->key.environment, proposed->view);
-	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false);
+	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, false, proposed->path_seen);
 	proposal_require_history(proposed);
 	if (!proposed->fits)
 		ereport(ERROR,
@@ -260,114 +149,183 @@ judge(const Sql *sql, ProposedRevision *proposed)
 		if (proposed->origin == ORIGIN_PROMOTION)
 			proposal_require_alive(proposed);
 	}
-	proposal_check(proposed);
+}
+
+/* ---- sets ---- */
+
+/* A set of new revisions on its way through the trigger. */
+typedef struct NewSet
+{
+	const Sql  *sql;
+	Datum		view;
+	RevisionRecords *records;	/* of the verb that has written them; NULL: nobody asks */
+	int			next_record;	/* the one that is expected next */
+	Sharing    *sharing;
+	Recording	recording;		/* of the page */
+	ProposedRevision *page;
+	uint64		count;			/* of the page */
+	uint64		next;			/* the one of these that is judged next */
+	uint64		total;			/* of the set */
+	PathSeen	path_seen;
+	Refusals	refusals;		/* of the set */
+} NewSet;
+
+/* The record of a verb about a proposal; NULL: there is none.  Both come in key order. */
+static RevisionRecord *
+find_record(NewSet *set, const ProposedRevision *proposed)
+{
+	for (int i = 0; set->records && i < set->records->count; i++)
+	{
+		RevisionRecord *record = &set->records->list[(set->next_record + i) % set->records->count];
+
+		if (record->judged && instance_key_compare(&record->judged->key, &proposed->key) == 0)
+		{
+			set->next_record = (set->next_record + i + 1) % set->records->count;
+			return record;
+		}
+	}
+	return NULL;
 }
 
 /*
- * Record a judged proposal: update the instance, queue the plan if there is anything to deploy,
- * append to the chain, notify.  A revision that is not new only gets a plan.
+ * Judge the proposal whose turn it is and gather what it comes to.  What is computed for it is freed, so that it is
+ * filled into a copy: where another one of the page is refused, it is judged once more, as it was read.
  */
 static void
-record_proposal(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
+judge_next(NewSet *set, MemoryContext scratch)
 {
-	AuditEntry	entries[AUDIT_MAX_ENTRIES];
-	int			count = 0;
-	Jsonb	   *diff = NULL;
+	ProposedRevision proposed = set->page[set->next];
+	RevisionRecord *record = find_record(set, &proposed);
+	MemoryContext outer = MemoryContextSwitchTo(scratch);
 
-	if (proposed->plan || record)
-	{
-		carry_judge(sql, proposed, false);
-		diff = proposal_diff(sql, proposed, false);
-		proposed->plan = proposed->plan && proposal_waits(proposed);
-	}
-	move_instance(sql, proposed);
-	if (proposed->revision > proposed->current_revision)
-	{
-		entries[count++] = (AuditEntry) {"revision.created", proposed->facts};
-		mark_row(proposed->key.project, proposed->proposal.instance,
-				 psprintf("revision %s/%s/%s/%d", proposed->key.project, proposed->key.environment,
-						  proposed->key.component, proposed->revision),
-				 audit_hex(json_digest(proposed->facts)));
-	}
-	if (proposed->plan)
-		entries[count++] = (AuditEntry) {"deployment.created",
-			queue_plan(sql, proposed, diff, kept_by_plan(proposed, record != NULL))};
-	audit_append(sql, &proposed->head, proposed->key.project, proposed->proposal.instance,
-				 entries, count);
-	tell(proposed, proposed->revision);
+	CHECK_FOR_INTERRUPTS();
+	proposed.view = set->view;
+	proposed.path_seen = &set->path_seen;
+	proposed.is_staged = record != NULL;
+	judge(set->sql, &proposed);
+	sharing_judge(set->sql, set->sharing, &proposed);
+	recording_add(&set->recording, &proposed);
 	if (record)
-		leave_record(record, proposed, diff);
+		record_leave(record, &proposed);
+	MemoryContextSwitchTo(outer);
+	MemoryContextReset(scratch);
 }
 
-/* Judge and record one proposal, in a memory context of its own. */
-static void
-record_row(SqlRows *rows, uint64 row, Datum view, RevisionRecord *record)
+/* Memory for what is computed of one proposal. */
+static MemoryContext
+make_scratch(void)
 {
-	ProposedRevision proposed;
-	Sql			sql;
+	return AllocSetContextCreate(CurrentMemoryContext, "promote proposal", ALLOCSET_DEFAULT_SIZES);
+}
 
-	sql_enter(&sql);
-	(void) proposal_read(&sql, rows, row, false, &proposed);
-	proposed.view = view;
-	judge(&sql, &proposed);
-	record_proposal(&sql, &proposed, record);
-	sql_leave(&sql);
+/* Judge the whole page.  A step of attempt. */
+static void
+judge_page(void *state)
+{
+	NewSet	   *set = state;
+	MemoryContext scratch = make_scratch();
+
+	for (set->next = 0; set->next < set->count; set->next++)
+		judge_next(set, scratch);
+	MemoryContextDelete(scratch);
+}
+
+/* Judge one proposal of the page.  A step of attempt. */
+static void
+judge_one(void *state)
+{
+	judge_next(state, make_scratch());
+}
+
+/* Begin to gather what a page comes to. */
+static void
+begin_page(NewSet *set)
+{
+	recording_begin(&set->recording);
+	sharing_begin(set->sharing);
+}
+
+/* Find out which proposals of the page are refused, each by itself; it may be none any more. */
+static void
+find_refused(NewSet *set)
+{
+	Refusal		refusal;
+
+	begin_page(set);
+	for (set->next = 0; set->next < set->count; set->next++)
+		if (!refusals_attempt(judge_one, set, &set->refusals, &refusal))
+			refusals_add(&set->refusals, set->page[set->next].proposal.instance, &refusal);
 }
 
 /*
- * Record every proposal of a cursor, which was opened after the view was taken.  Returns how
- * many there were.
+ * Judge a page and write what it comes to.  Once something is refused, the rest of the set is only looked at for what
+ * else is.
+ */
+static void
+record_page(NewSet *set)
+{
+	Refusal		refusal;
+
+	begin_page(set);
+	/* of a single one the refusal is raised as it is */
+	if (set->total == 1)
+		judge_page(set);
+	else if (set->refusals.count > 0 || !attempt(judge_page, set, &refusal))
+		find_refused(set);
+	sharing_measure(set->sharing);
+	if (set->refusals.count == 0)
+		recording_write(set->sql, &set->recording);
+}
+
+/*
+ * Record all proposals of a cursor, page by page, which was opened after the view was taken.  Returns how many there
+ * were.
  */
 static uint64
-record_all(Portal cursor, Datum view, RevisionRecord *record)
+record_all(NewSet *set, Portal cursor)
 {
-	SqlRows		rows;
-	uint64		total = 0;
+	uint64		done = 0;
+	int			asked;
 
 	do
 	{
-		rows = proposal_fetch_new(cursor, ROWS_AT_ONCE);
-		for (uint64 i = 0; i < rows.count; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			record_row(&rows, i, view, record);
-		}
-		SPI_freetuptable(rows.table);
-		total += rows.count;
+		SqlRows		rows;
+		Sql			scope;
+
+		sql_enter(&scope);
+		sharing_trim(set->sharing);
+		asked = sharing_page_size(set->sharing);
+		rows = proposal_fetch_new(cursor, asked);
+		rows.shared = sharing_values(set->sharing);
+		set->sql = &scope;
+		set->count = rows.count;
+		set->page = proposal_read_all(&scope, &rows);
+		record_page(set);
+		sql_leave(&scope);
+		done += set->count;
 	}
-	while (rows.count == ROWS_AT_ONCE);
+	while (set->count == asked);
 	SPI_cursor_close(cursor);
-	return total;
+	return done;
 }
 
 /* Record every new row of the transition table new_revision. */
 static void
-record_new(const Sql *sql, RevisionRecord *record)
+record_new(const Sql *sql, RevisionRecords *records)
 {
-	uint64		count = proposal_lock_new(sql);
-	Datum		view = rule_view();
+	NewSet		set = {.records = records,.total = proposal_lock_new(sql)};
 
-	if (count > 0 && record_all(proposal_open_new(sql), view, record) != count)
+	if (set.total == 0)
+		return;
+	set.view = rule_view();
+	set.sharing = sharing_create(CurrentMemoryContext);
+	refusals_begin(&set.refusals);
+	if (record_all(&set, proposal_open_new(sql)) != set.total)
 		elog(ERROR, "not every new revision could be recorded");
+	refusals_raise(&set.refusals, set.total, "revisions");
 }
 
-/*
- * Record a proposal that is the desired revision already, whose diff was made: queue another plan
- * if it asks for one, and tell listeners if a promotion changed references or secrets.  The
- * proposal is judged, under the instance's lock.
- */
-void
-revision_record_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record)
-{
-	if (proposed->plan)
-		record_proposal(sql, proposed, record);
-	else
-	{
-		if (proposed->carried)
-			tell(proposed, proposed->current_revision);
-		leave_record(record, proposed, proposed->diff);
-	}
-}
+/* ---- what a verb has judged ---- */
 
 /* Does a column of the row hold that text? */
 static bool
@@ -404,36 +362,57 @@ is_judged(TupleTableSlot *row, const ProposedRevision *judged)
 		created_at >= GetCurrentTransactionStartTimestamp() &&
 		created_at <= GetCurrentTimestamp() &&
 		DatumGetInt32(revision) == judged->revision &&
-		DatumGetBool(plan) == judged->plan &&
+		DatumGetBool(plan) == judged->asks_plan &&
 		DatumGetBool(allow_replace) == judged->proposal.allow_replace &&
 		memcmp(VARDATA_ANY(DatumGetPointer(digest)), VARDATA_ANY(judged->digest),
 			   JSON_DIGEST_LENGTH) == 0;
 }
 
 /*
- * Take the facts of the judged revision from its row, if the statement inserted nothing else.
- * False otherwise.
+ * Take the facts of judged revisions from their rows, if the statement inserted these and
+ * nothing else.  False otherwise.
  */
 static bool
-take_judged(TriggerData *data, ProposedRevision *judged)
+take_judged(TriggerData *data, const RevisionRecords *records)
 {
 	Tuplestorestate *rows = data->tg_newtable;
 	TupleTableSlot *row;
-	bool		found = false;
+	int			found = 0;
 
-	if (judged == NULL || tuplestore_tuple_count(rows) != 1)
+	if (tuplestore_tuple_count(rows) != records->count)
 		return false;
 	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
 	tuplestore_rescan(rows);
 	row = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
-	if (tuplestore_gettupleslot(rows, true, true, row) && is_judged(row, judged))
+	while (found < records->count && tuplestore_gettupleslot(rows, true, true, row) &&
+		   records->list[found].judged && is_judged(row, records->list[found].judged))
 	{
-		judged->facts = record_facts_of_value(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)),
-											 false, NULL, 0);
-		found = true;
+		records->list[found++].judged->facts =
+			record_facts_of_value(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(row)), false, NULL, 0);
+		ExecClearTuple(row);
 	}
 	ExecDropSingleTupleTableSlot(row);
-	return found;
+	return found == records->count;
+}
+
+/* Record what a verb has judged. */
+static void
+record_judged(const Sql *sql, RevisionRecords *records)
+{
+	Recording	recording;
+
+	if (records->count == 1)
+	{
+		record_proposal(sql, records->list[0].judged, &records->list[0]);
+		return;
+	}
+	recording_begin(&recording);
+	for (int i = 0; i < records->count; i++)
+	{
+		recording_add(&recording, records->list[i].judged);
+		record_leave(&records->list[i], records->list[i].judged);
+	}
+	recording_write(sql, &recording);
 }
 
 /*
@@ -446,7 +425,7 @@ Datum
 promote_record_revision(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_AFTER);
-	RevisionRecord *record = errand()->revision;
+	RevisionRecords *records = errand()->revisions;
 	Sql			sql;
 
 	if (!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL)
@@ -454,33 +433,28 @@ promote_record_revision(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"record_revision\" is not made for this trigger")));
 	sql_enter(&sql);
-	if (record && take_judged(data, record->judged))
-		record_proposal(&sql, record->judged, record);
+	if (records && take_judged(data, records))
+		record_judged(&sql, records);
 	else
 	{
 		if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 			elog(ERROR, "SPI_register_trigger_data failed");
-		record_new(&sql, record);
+		record_new(&sql, records);
 	}
 	sql_leave(&sql);
 	return PointerGetDatum(NULL);
 }
 
-/*
- * The values that complete a revision: the next number of the instance, and the release that
- * the constraint selects now.
- */
+/* The release that the constraint selects now. */
 typedef struct Completion
 {
-	int32		revision;
 	char	   *bundle;
 	char	   *version;		/* NULL: no release fits */
 } Completion;
 
 static const SqlField completion_fields[] = {
-	SQL_FIELD(Completion, revision, "i.revision + 1"),
 	SQL_FIELD(Completion, bundle, "c.bundle"),
-	SQL_FIELD(Completion, version, "(SELECT rel.version FROM promote.resolve_release(c.bundle, $4, $5) AS rel)")
+	SQL_FIELD(Completion, version, "(SELECT rel.version FROM promote.resolve_release(c.bundle, $3, $4) AS rel)")
 };
 
 /*
@@ -488,44 +462,159 @@ static const SqlField completion_fields[] = {
  * 40001: the row's foreign key would not find it.
  */
 static void
-require_seen(const Sql *sql, const Completion *completion)
+require_seen(const Sql *sql, const Completion *release)
 {
 	static Statement look = {"SELECT FROM promote.bundle_release AS f WHERE f.bundle = $1 AND f.version = $2"};
 
 	if (IsolationUsesXactSnapshot() &&
-		sql_read(sql, &look, AS_TEXT(completion->bundle), AS_TEXT(completion->version)).count == 0)
+		sql_read(sql, &look, AS_TEXT(release->bundle), AS_TEXT(release->version)).count == 0)
 		refuse_unseen();
 }
 
+/* The columns of a row that say by what its release is selected. */
+typedef struct ReleaseSought
+{
+	char	   *project;
+	char	   *component;
+	char	   *version_constraint;
+	char	   *release_channel;
+} ReleaseSought;
+
+/* A release that was selected for a row of the statement, for the rows that select it by the same. */
+typedef struct KeptRelease
+{
+	char		sought[KEPT_LENGTH];	/* the key */
+	Completion	release;
+} KeptRelease;
+
+/* Those of the statement whose snapshot has that command, in memory of the transaction; NULL: none. */
+static HTAB *kept_releases = NULL;
+static CommandId kept_for;
+
+/* Forget them with the transaction.  A MemoryContextCallbackFunction. */
+static void
+forget_releases(void *state)
+{
+	kept_releases = NULL;
+}
+
+/* Begin to keep the releases of a statement. */
+static void
+begin_releases(CommandId command)
+{
+	HASHCTL		control = {.keysize = KEPT_LENGTH,.entrysize = sizeof(KeptRelease),.hcxt = TopTransactionContext};
+	MemoryContextCallback *forget;
+
+	if (kept_releases && kept_for == command)
+		return;
+	if (kept_releases)
+		hash_destroy(kept_releases);
+	else
+	{
+		forget = MemoryContextAllocZero(TopTransactionContext, sizeof(MemoryContextCallback));
+		forget->func = forget_releases;
+		MemoryContextRegisterResetCallback(TopTransactionContext, forget);
+	}
+	kept_releases = hash_create("promote releases", 16, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	kept_for = command;
+}
+
+/* Select the release of a row.  False where there is no such component.  Raises PM_NO_RELEASE where none fits. */
+static bool
+select_release(const Sql *sql, const ReleaseSought *sought, Completion *release)
+{
+	static Statement look = SQL_ROWS(completion_fields, "SELECT $* FROM promote.component AS c"
+									 " WHERE c.project = $1 AND c.component = $2");
+	SqlRows		rows = sql_run(sql, &look, AS_TEXT(sought->project), AS_TEXT(sought->component),
+							   AS_TEXT(sought->version_constraint), AS_TEXT(sought->release_channel));
+
+	if (!sql_row(&rows, 0, release))
+		return false;
+	if (release->version == NULL)
+		refuse_no_release(sql, release->bundle, sought->version_constraint, sought->release_channel);
+	require_seen(sql, release);
+	return true;
+}
+
 /*
- * Find the values that complete a revision, in the scope's memory, and lock the instance.
- * False where the instance does not exist.  Raises PM_NO_RELEASE where no release fits.
+ * As select_release, but once for all rows of a statement, whose snapshot has that command, that
+ * ask for the same.  The release is in the current memory context, or in that of the transaction.
  */
 static bool
-complete(const Sql *sql, const TriggerData *data, Completion *completion)
+find_release(CommandId command, const ReleaseSought *sought, Completion *release)
 {
-	static Statement look = SQL_ROWS(completion_fields, "SELECT $* FROM promote.instance AS i"
-									 " JOIN promote.component AS c ON c.project = $1 AND c.component = $3"
-									 " WHERE " OF_INSTANCE("i") " FOR NO KEY UPDATE OF i");
+	char	   *key = psprintf("%s/%s/%s/%s", sought->project, sought->component, sought->release_channel,
+							   sought->version_constraint);
+	KeptRelease *kept;
+	Sql			sql;
+	Completion	found;
+	bool		is_there;
+
+	begin_releases(command);
+	kept = strlen(key) < KEPT_LENGTH ? hash_search(kept_releases, key, HASH_FIND, NULL) : NULL;
+	if (kept)
+	{
+		*release = kept->release;
+		return true;
+	}
+	sql_enter(&sql);
+	is_there = select_release(&sql, sought, &found);
+	if (is_there)
+		*release = (Completion) {MemoryContextStrdup(TopTransactionContext, found.bundle),
+			MemoryContextStrdup(TopTransactionContext, found.version)};
+	sql_leave(&sql);
+	/* the statement may have fired others of the same kind */
+	if (is_there && strlen(key) < KEPT_LENGTH && kept_releases && kept_for == command)
+	{
+		kept = hash_search(kept_releases, key, HASH_ENTER, NULL);
+		kept->release = *release;
+	}
+	return is_there;
+}
+
+/* The next number of an instance, which is locked; 0: it does not exist. */
+static int32
+next_number(const TriggerData *data)
+{
+	static Statement look = {"SELECT i.revision + 1 FROM promote.instance AS i WHERE " OF_INSTANCE("i")
+		" FOR NO KEY UPDATE OF i"};
 	HeapTuple	row = data->tg_trigtuple;
 	InstanceKey key = {
 		trigger_text(data, row, "project"),
 		trigger_text(data, row, "environment"),
 		trigger_text(data, row, "component")
 	};
-	char	   *version_constraint = trigger_text(data, row, "version_constraint");
-	char	   *release_channel = trigger_text(data, row, "release_channel");
 	SqlRows		rows;
+	Sql			sql;
+	int32		number;
 
-	if (version_constraint == NULL || release_channel == NULL)
-		return false;
-	rows = sql_run(sql, &look, AS_KEY(&key), AS_TEXT(version_constraint), AS_TEXT(release_channel));
-	if (!sql_row(&rows, 0, completion))
-		return false;
-	if (completion->version == NULL)
-		refuse_no_release(sql, completion->bundle, version_constraint, release_channel);
-	require_seen(sql, completion);
-	return true;
+	sql_enter(&sql);
+	rows = sql_run(&sql, &look, AS_KEY(&key));
+	number = rows.count > 0 ? sql_int(&rows, 0) : 0;
+	sql_leave(&sql);
+	return number;
+}
+
+/* Fill in the release of a row; a row of which nothing can be looked up stays as it is. */
+static HeapTuple
+with_release(const TriggerData *data, HeapTuple row, CommandId command)
+{
+	ReleaseSought sought = {
+		trigger_text(data, row, "project"),
+		trigger_text(data, row, "component"),
+		trigger_text(data, row, "version_constraint"),
+		trigger_text(data, row, "release_channel")
+	};
+	Completion	release;
+
+	if (sought.project == NULL || sought.component == NULL || sought.version_constraint == NULL ||
+		sought.release_channel == NULL || !find_release(command, &sought, &release))
+		return row;
+	if (trigger_is_null(data, row, "bundle"))
+		row = trigger_with(data, row, "bundle", CStringGetTextDatum(release.bundle));
+	if (trigger_is_null(data, row, "version"))
+		row = trigger_with(data, row, "version", CStringGetTextDatum(release.version));
+	return row;
 }
 
 /* Refuse a revision with an impossible origin. */
@@ -557,6 +646,8 @@ promote_check_origin(PG_FUNCTION_ARGS)
 		refuse_origin("It is none of edit, promotion, fork, rollback, adoption and merge.");
 	if ((source == NULL) != PG_ARGISNULL(3))
 		refuse_origin("It has one of source_environment and source_revision, without the other.");
+	if (!PG_ARGISNULL(3) && PG_GETARG_INT32(3) < 1)
+		refuse_origin("Its source_revision is none: revisions are numbered from 1.");
 	if (origin == ORIGIN_PROMOTION &&
 		(source == NULL || environment == NULL || strcmp(source, environment) == 0))
 		refuse_origin("A promotion comes from another environment.");
@@ -602,27 +693,21 @@ promote_complete_revision(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
-	bool		lacks_revision = trigger_is_null(data, row, "revision");
-	bool		lacks_bundle = trigger_is_null(data, row, "bundle");
-	bool		lacks_version = trigger_is_null(data, row, "version");
-	Completion	completion;
-	Sql			sql;
+	CommandId	command = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : FirstCommandId;
+	int32		number;
 
 	if (!loading_rows())
 		check_moved(data, row);
-	if (!lacks_revision && !lacks_bundle && !lacks_version)
-		return PointerGetDatum(row);
-	sql_enter(&sql);
-	if (complete(&sql, data, &completion))
+	if (trigger_is_null(data, row, "revision"))
 	{
-		MemoryContextSwitchTo(sql.caller);
-		if (lacks_revision)
-			row = trigger_with(data, row, "revision", Int32GetDatum(completion.revision));
-		if (lacks_bundle)
-			row = trigger_with(data, row, "bundle", CStringGetTextDatum(completion.bundle));
-		if (lacks_version)
-			row = trigger_with(data, row, "version", CStringGetTextDatum(completion.version));
+		if (trigger_is_null(data, row, "version_constraint") || trigger_is_null(data, row, "release_channel"))
+			return PointerGetDatum(row);
+		number = next_number(data);
+		if (number == 0)
+			return PointerGetDatum(row);
+		row = trigger_with(data, row, "revision", Int32GetDatum(number));
 	}
-	sql_leave(&sql);
+	if (trigger_is_null(data, row, "bundle") || trigger_is_null(data, row, "version"))
+		row = with_release(data, row, command);
 	return PointerGetDatum(row);
 }

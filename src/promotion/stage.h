@@ -11,6 +11,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "base/batch.h"
 #include "base/compat.h"
 #include "base/sql.h"
 #include "parse/name.h"
@@ -48,20 +49,40 @@ typedef struct RevisionRecord
 
 	MemoryContext context;		/* where diff is allocated */
 	int32		deployment;		/* the plan's number; 0: no plan */
-	Jsonb	   *diff;			/* from what runs, masked */
+	Jsonb	   *diff;			/* from what runs, masked; a value to be returned, which may be compressed */
 } RevisionRecord;
 
+/* Those of all revisions that one statement writes, in key order. */
+typedef struct RevisionRecords
+{
+	RevisionRecord *list;
+	int			count;
+} RevisionRecords;
+
+/* Revisions that a verb has judged, and writes together. */
+typedef struct StagedSet
+{
+	Batch		rows;
+	List	   *records;		/* RevisionRecord * of each */
+} StagedSet;
+
 /* promotion/stage.c */
-extern void stage_check_revision(FunctionCallInfo fcinfo, int argument,
-								 const ProposedRevision *proposed);
+extern void stage_check_revision(NullableDatum argument, const ProposedRevision *proposed);
 extern bool stage_is_unchanged(const ProposedRevision *proposed);
 extern void stage_number(ProposedRevision *proposed);
+extern bool stage_begin(const Sql *sql, const Staging *staging, ProposedRevision *proposed, MemoryContext caller,
+						Staged *staged);
+extern void stage_look_again(const Sql *sql, ProposedRevision *proposed);
+extern void stage_decide_again(ProposedRevision *proposed);
+extern void stage_judge_again(const Sql *sql, ProposedRevision *proposed);
+extern void stage_begin_batch(StagedSet *set);
+extern void stage_put(StagedSet *set, const Staging *staging, ProposedRevision *proposed, RevisionRecord *record);
+extern void stage_write_batch(const Sql *sql, StagedSet *set);
 extern void stage_write(const Sql *sql, const Staging *staging, ProposedRevision *proposed,
 						MemoryContext caller, Staged *staged);
 extern Datum stage_result(FunctionCallInfo fcinfo, const Staged *staged);
 
-/* promotion/revision.c */
-extern void config_store(const Sql *sql, const char *project, const Jsonb *params);
+/* promotion/recording.c */
 extern void revision_record_again(const Sql *sql, ProposedRevision *proposed, RevisionRecord *record);
 
 #endif							/* PROMOTE_PROMOTION_STAGE_H */

@@ -25,6 +25,7 @@
 #include "grant/grants.h"
 #include "grant/role.h"
 #include "ledger/audit.h"
+#include "registry/instance.h"
 #include "registry/rescue.h"
 
 PG_FUNCTION_INFO_V1(promote_guard_grant);
@@ -208,7 +209,7 @@ is_oneself(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
-	return OidIsValid(oid) && is_caller_member(oid);
+	return OidIsValid(oid) && is_caller_member(rights_role(), oid);
 }
 
 /* Take the arguments, and refuse callers who may not grant there. */
@@ -228,7 +229,7 @@ take_grant_arguments(FunctionCallInfo fcinfo, Grant *grant)
 					 "Leave the project and the environment out.");
 }
 
-/* Refuse a grant of an unknown action, to an unknown role, or to oneself. */
+/* Refuse a grant to an unknown role, or in what is not there; an environment is not archived until it is committed. */
 static void
 check_grant(const Sql *sql, const Grant *grant)
 {
@@ -239,6 +240,8 @@ check_grant(const Sql *sql, const Grant *grant)
 		refuse_grant(psprintf("There is no role \"%s\".", grant->role), "CREATE ROLE first.");
 	if (grant->project == NULL && grant->environment == NULL)
 		return;
+	if (grant->project && grant->environment)
+		environment_hold(sql, &(InstanceKey) {grant->project, grant->environment});
 	if (sql_run(sql, &look, AS_TEXT(grant->project), AS_TEXT(grant->environment)).count == 0)
 		refuse_grant(grant->environment == NULL ? psprintf("There is no project \"%s\".", grant->project) :
 					 psprintf("There is no environment \"%s\" %s.", grant->environment,
@@ -255,7 +258,7 @@ change_grant(FunctionCallInfo fcinfo, Statement *statement, bool give)
 	bool		changed;
 
 	take_grant_arguments(fcinfo, &grant);
-	if (give && !grants_is_exempt() && is_oneself(grant.role))
+	if (give && !grants_is_exempt(rights_role()) && is_oneself(grant.role))
 		refuse_grant(psprintf("Role \"%s\" is the caller's own, or one that the caller is a member of.", grant.role),
 					 "Let somebody else who is \"admin\" there grant it.");
 	sql_enter(&sql);

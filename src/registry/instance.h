@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "utils/jsonb.h"
 
@@ -13,9 +14,14 @@
 #include "parse/name.h"
 
 extern void require_instance(const Sql *sql, const InstanceKey *key);
+extern void environment_find(const Sql *sql, const InstanceKey *key, bool read_only);
+extern void environment_require(const Sql *sql, const InstanceKey *key, bool read_only);
+extern void environment_hold(const Sql *sql, const InstanceKey *key);
 extern void refuse_unconfigured(const InstanceKey *key, const char *hint);
 extern void instance_lock(const Sql *sql, const InstanceKey *key, bool for_update);
-extern void instance_rescue(const Sql *sql, const InstanceKey *key);
+extern bool *instances_lock(const Sql *sql, const InstanceKey *keys, int count, bool for_update);
+extern bool *instances_find(const Sql *sql, const InstanceKey *keys, int count);
+extern void instance_rescue(const Sql *sql, const InstanceKey *key, TimestampTz end);
 extern void argument_instance(FunctionCallInfo fcinfo, int argument, const char *name,
 							  InstanceKey *key);
 extern void argument_instance_for(FunctionCallInfo fcinfo, int argument, const char *name,

@@ -41,21 +41,43 @@ refuse_blocked_release(const char *bundle, const char *version, const char *reas
 			 errhint("Use another release, or put this one back to use by promote.unblock_release.")));
 }
 
-/* Refuse a blocked release now, and refuse to commit if it is blocked by then. */
+/* The schema of a release's params, in the current memory context; NULL: there is no such release. */
+Jsonb *
+release_schema(const Sql *sql, const char *bundle, const char *version, bool read_only)
+{
+	static Statement read = {"SELECT f.params_schema FROM promote.bundle_release AS f"
+		" WHERE f.bundle = $1 AND f.version = $2"};
+	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_TEXT(bundle), AS_TEXT(version));
+	Jsonb	   *schema = rows.count > 0 ? DatumGetJsonbPCopy(JsonbPGetDatum(sql_jsonb(&rows, 0))) : NULL;
+
+	/* a walk over a long history asks for many */
+	SPI_freetuptable(rows.table);
+	return schema;
+}
+
+/*
+ * Refuse a blocked release now, and refuse to commit if it is blocked by then.  Where many are
+ * judged together, what was seen of the last one (NULL: of one alone) is not read again: what
+ * happens after that is found at the commit.
+ */
 void
-release_require_unblocked(const Sql *sql, const char *bundle, const char *version)
+release_require_unblocked(const Sql *sql, const char *bundle, const char *version, ReleaseSeen *seen)
 {
 	static Statement read = {"SELECT f.block_reason FROM promote.bundle_release AS f WHERE " OF_RELEASE("f")};
 	SqlRows		rows;
 	char	   *reason;
 
 	rule_hold(RULE_RELEASE, bundle, version, rule_view());
+	if (seen && seen->bundle && strcmp(seen->bundle, bundle) == 0 && strcmp(seen->version, version) == 0)
+		return;
 	sql_push_latest();
 	rows = sql_read(sql, &read, AS_TEXT(bundle), AS_TEXT(version));
 	PopActiveSnapshot();
 	reason = rows.count > 0 ? sql_text(&rows, 0) : NULL;
 	if (reason)
 		refuse_blocked_release(bundle, version, reason);
+	if (seen)
+		*seen = (ReleaseSeen) {bundle, version};
 }
 
 /* Refuse a release that does not exist. */

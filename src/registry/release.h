@@ -9,8 +9,16 @@
 #include "base/compat.h"
 #include "base/sql.h"
 
+/* The release that was found unblocked last, of many that are judged together. */
+typedef struct ReleaseSeen
+{
+	const char *bundle;			/* NULL: none was */
+	const char *version;
+} ReleaseSeen;
+
 pg_noreturn extern void refuse_blocked_release(const char *bundle, const char *version, const char *reason);
-extern void release_require_unblocked(const Sql *sql, const char *bundle, const char *version);
+extern Jsonb *release_schema(const Sql *sql, const char *bundle, const char *version, bool read_only);
+extern void release_require_unblocked(const Sql *sql, const char *bundle, const char *version, ReleaseSeen *seen);
 extern void refuse_no_release(const Sql *sql, const char *bundle, const char *version_constraint,
 							  const char *release_channel);
 

@@ -5,6 +5,10 @@
  * the name or URI of something that another project or system provides, never a secret.  The
  * rows here are what is desired now.  Each deployment carries a copy of them, so a worker gets
  * what was reviewed, and what runs is known.
+ *
+ * component://network/vpc is a reference to a sibling: the instance of that component in the same
+ * environment, wherever the reference is.  Its name takes the component's place when the
+ * reference is rendered: component://ecomm-staging-network/vpc.
  */
 #include "postgres.h"
 
@@ -31,6 +35,7 @@
 
 PG_FUNCTION_INFO_V1(promote_check_slots);
 PG_FUNCTION_INFO_V1(promote_check_reference);
+PG_FUNCTION_INFO_V1(promote_check_reference_defaults);
 PG_FUNCTION_INFO_V1(promote_guard_reference);
 PG_FUNCTION_INFO_V1(promote_desired_references);
 PG_FUNCTION_INFO_V1(promote_set_remote_reference);
@@ -38,6 +43,7 @@ PG_FUNCTION_INFO_V1(promote_remove_remote_reference);
 
 #define FIELD_MAX_LENGTH 63
 #define REFERENCE_MAX_LENGTH 2048
+#define SIBLING_SCHEME "component://"
 
 /* ---- what a release declares ---- */
 
@@ -117,13 +123,15 @@ static bool
 has_password(const char *reference)
 {
 	const char *authority = strstr(reference, "://");
-	const char *at;
+	const char *end;
 
 	if (authority == NULL)
 		return false;
 	authority += strlen("://");
-	at = memchr(authority, '@', strcspn(authority, "/?#"));
-	return at && memchr(authority, ':', at - authority);
+	/* the last @ ends what is said of the user, as most readers have it */
+	for (end = authority + strcspn(authority, "/?#"); end > authority && end[-1] != '@';)
+		end--;
+	return memchr(authority, ':', end - authority) != NULL;
 }
 
 /* Why a text is no valid reference; NULL: it is one. */
@@ -142,6 +150,21 @@ reference_problem(const char *reference)
 	if (has_password(reference))
 		return "It is a URI with a password.";
 	return NULL;
+}
+
+/*
+ * The component that a text refers to as a sibling, with the length of its name; NULL: it is no
+ * such reference.  What has a dash is the name of an instance, which needs no environment.
+ */
+static const char *
+sibling_of(const char *reference, size_t *length)
+{
+	const char *name = reference + strlen(SIBLING_SCHEME);
+
+	if (strncmp(reference, SIBLING_SCHEME, strlen(SIBLING_SCHEME)) != 0)
+		return NULL;
+	*length = strcspn(name, "/?#");
+	return memchr(name, '-', *length) ? NULL : name;
 }
 
 /* Refuse an invalid reference.  The error does not show it, because it may be a secret. */
@@ -163,6 +186,39 @@ Datum
 promote_check_reference(PG_FUNCTION_ARGS)
 {
 	require_reference(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_BOOL(true);
+}
+
+/* Refuse defaults for slots. */
+static void
+refuse_defaults(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("not defaults for remote references"),
+			 errdetail("%s", detail),
+			 errhint("Write them as in {\"network\": \"component://network/vpc\"}.")));
+}
+
+/* promote_internal.check_reference_defaults(defaults jsonb) returns boolean: true, or an error */
+Datum
+promote_check_reference_defaults(PG_FUNCTION_ARGS)
+{
+	JsonbValue	defaults = json_view(PG_GETARG_JSONB_P(0));
+
+	if (!json_is_object(&defaults))
+		refuse_defaults("They have to be an object, with a key for each slot.");
+	json_foreach(reference, &defaults)
+	{
+		const JsonbValue *value = &reference.value;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_field(reference.key.val.string.val, reference.key.val.string.len))
+			refuse_defaults("A slot's name has 1 to 63 letters, digits, dashes and underscores, and does not begin with a dash.");
+		if (value->type != jbvString)
+			refuse_defaults("What fills a slot has to be a text.");
+		require_reference(pnstrdup(value->val.string.val, value->val.string.len));
+	}
 	PG_RETURN_BOOL(true);
 }
 
@@ -221,6 +277,85 @@ reference_alone(const char *field, const char *reference)
 
 	json_begin_object(&builder);
 	json_build_field(&builder, field, reference);
+	return json_builder_finish(&builder);
+}
+
+/* Those of a set of references that are to siblings; NULL: none. */
+Jsonb *
+reference_siblings(const Jsonb *references)
+{
+	JsonBuilder	builder;
+	JsonbValue	root;
+	Jsonb	   *siblings;
+	size_t		length;
+
+	if (references == NULL)
+		return NULL;
+	json_root(references, &root);
+	json_begin_object(&builder);
+	json_foreach(reference, &root)
+	{
+		const JsonbValue *value = &reference.value;
+
+		if (sibling_of(pnstrdup(value->val.string.val, value->val.string.len), &length) == NULL)
+			continue;
+		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
+		json_build_value(&builder, value);
+	}
+	siblings = json_builder_finish(&builder);
+	return JB_ROOT_COUNT(siblings) > 0 ? siblings : NULL;
+}
+
+/* A set of references, which may be NULL, with the names of siblings in the environment of an instance. */
+static Jsonb *
+resolve_siblings(const InstanceKey *key, const Jsonb *references)
+{
+	Jsonb	   *siblings = reference_siblings(references);
+	JsonBuilder	builder;
+	JsonbValue	root;
+
+	if (siblings == NULL)
+		return unconstify(Jsonb *, references);
+	json_root(siblings, &root);
+	json_begin_object(&builder);
+	json_foreach(reference, &root)
+	{
+		const char *text = pnstrdup(reference.value.val.string.val, reference.value.val.string.len);
+		size_t		length = 0;
+		const char *component = sibling_of(text, &length);
+		char	   *resolved = psprintf(SIBLING_SCHEME "%s-%s-%s", key->project, key->environment, component);
+
+		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
+		json_build_string(&builder, resolved, strlen(resolved));
+	}
+	return reference_over(references, json_builder_finish(&builder));
+}
+
+/*
+ * A set of references, which may be NULL, with components in the place of the instances of the same environment that
+ * they name.  What resolves siblings is undone, so that environments that are wired alike have equal references.
+ */
+Jsonb *
+reference_relative(const InstanceKey *key, const Jsonb *references)
+{
+	char	   *own = psprintf(SIBLING_SCHEME "%s-%s-", key->project, key->environment);
+	JsonBuilder	builder;
+	JsonbValue	root;
+
+	if (references == NULL)
+		return NULL;
+	json_root(references, &root);
+	json_begin_object(&builder);
+	json_foreach(reference, &root)
+	{
+		char	   *text = pnstrdup(reference.value.val.string.val, reference.value.val.string.len);
+		const char *component = text + strlen(own);
+
+		if (strncmp(text, own, strlen(own)) == 0 && !memchr(component, '-', strcspn(component, "/?#")))
+			text = psprintf(SIBLING_SCHEME "%s", component);
+		json_build_key(&builder, reference.key.val.string.val, reference.key.val.string.len);
+		json_build_string(&builder, text, strlen(text));
+	}
 	return json_builder_finish(&builder);
 }
 
@@ -334,19 +469,21 @@ begin_rendering(const Jsonb *references, const Jsonb *parameters, Rendering *ren
 }
 
 /*
- * The references with an environment's parameters in the place of their placeholders.  A
+ * The references of an instance with its environment's parameters in the place of their
+ * placeholders, and the names of its siblings in the place of components.  A
  * reference stays as it is that cannot be rendered, or is none then, or would show what the mask
  * holds (NULL: nobody is shown it); why is added to problems, as ReferenceProblem *, unless that
  * is NULL.  NULL is an empty set.
  */
 Jsonb *
-reference_render(const Jsonb *references, const Jsonb *parameters, Mask *mask, List **problems)
+reference_render(const InstanceKey *key, const Jsonb *references, const Jsonb *parameters, Mask *mask,
+				 List **problems)
 {
 	Rendering	rendering = {.mask = mask,.problems = problems};
 	JsonBuilder	builder;
 
 	if (references == NULL || !json_has_placeholders(references))
-		return unconstify(Jsonb *, references);
+		return resolve_siblings(key, references);
 	begin_rendering(references, parameters, &rendering);
 	json_begin_object(&builder);
 	json_foreach(reference, &rendering.rendered)
@@ -360,7 +497,7 @@ reference_render(const Jsonb *references, const Jsonb *parameters, Mask *mask, L
 		else if (json_find_key(&rendering.templates, &reference.key, &template))
 			json_build_value(&builder, &template);
 	}
-	return json_builder_finish(&builder);
+	return resolve_siblings(key, json_builder_finish(&builder));
 }
 
 /* Refuse references that would show what must not be seen, with all sentences about them. */
@@ -412,19 +549,42 @@ reference_same(const Jsonb *a, const Jsonb *b)
 
 /* ---- the rows ---- */
 
-/* The references of an instance, whatever release declares their slots; NULL: none.  The result is a copy. */
-Jsonb *
-reference_read(const Sql *sql, const InstanceKey *key, bool read_only)
+/* What one statement says of an instance's references, as a copy. */
+static Jsonb *
+read_references(const Sql *sql, Statement *read, const InstanceKey *key, bool read_only)
 {
-	static Statement read = {"SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r"
-		" WHERE " OF_INSTANCE("r")};
-	SqlRows		rows = sql_read_if(sql, read_only, &read, AS_KEY(key));
+	SqlRows		rows = sql_read_if(sql, read_only, read, AS_KEY(key));
 	Jsonb	   *references = sql_jsonb(&rows, 0);
 
 	if (references)
 		references = DatumGetJsonbPCopy(JsonbPGetDatum(references));
 	SPI_freetuptable(rows.table);
 	return references;
+}
+
+#define OWN_REFERENCES "(SELECT pg_catalog.jsonb_object_agg(r.field, r.reference) FROM promote.remote_reference AS r" \
+	" WHERE " OF_INSTANCE("r") ")"
+
+/*
+ * The references of an instance, whatever release declares their slots: its own ones, over the
+ * defaults of its environment; NULL: none.  The result is a copy.
+ */
+Jsonb *
+reference_read(const Sql *sql, const InstanceKey *key, bool read_only)
+{
+	static Statement read = {"SELECT NULLIF(COALESCE((SELECT e.reference_defaults FROM promote.environment AS e"
+		" WHERE e.project = $1 AND e.environment = $2), '{}') || COALESCE(" OWN_REFERENCES ", '{}'), '{}')"};
+
+	return read_references(sql, &read, key, read_only);
+}
+
+/* The references that are set of an instance itself; NULL: none.  The result is a copy. */
+Jsonb *
+reference_own(const Sql *sql, const InstanceKey *key, bool read_only)
+{
+	static Statement read = {"SELECT " OWN_REFERENCES};
+
+	return read_references(sql, &read, key, read_only);
 }
 
 /*
@@ -500,8 +660,9 @@ typedef struct Slot
 	char	   *bundle;
 	char	   *version;		/* the release that would be deployed */
 	Jsonb	   *slots;			/* declared by that release; NULL: none */
-	char	   *reference;		/* the present one; NULL: none */
-	Jsonb	   *parameters;		/* of the environment */
+	char	   *reference;		/* the present one of its own; NULL: none */
+	Jsonb	   *parameters;		/* of the environment, like what follows */
+	Jsonb	   *default_reference;	/* for this slot alone; NULL: none */
 	Jsonb	   *references;		/* those of all declared slots, rendered; NULL: none */
 } Slot;
 
@@ -509,6 +670,9 @@ static const SqlField slot_fields[] = {
 	SQL_FIELDS(Slot, "i", revision, version_constraint, release_channel, bundle, version, slots),
 	SQL_FIELD(Slot, parameters, "(SELECT e.parameters FROM promote.environment AS e"
 			  " WHERE e.project = i.project AND e.environment = i.environment)"),
+	SQL_FIELD(Slot, default_reference, "(SELECT pg_catalog.jsonb_build_object($4, e.reference_defaults -> $4)"
+			  " FROM promote.environment AS e WHERE e.project = i.project AND e.environment = i.environment"
+			  " AND e.reference_defaults ? $4)"),
 	SQL_FIELD(Slot, reference, "(SELECT r.reference FROM promote.remote_reference AS r WHERE " OF_INSTANCE("r") " AND r.field = $4)")
 };
 
@@ -530,7 +694,8 @@ open_slot(const Sql *sql, Slot *slot)
 	if (slot->version == NULL)
 		refuse_no_release(sql, slot->bundle, slot->version_constraint, slot->release_channel);
 	if (slot->slots)
-		slot->references = reference_render(reference_declared(reference_read(sql, &slot->key, false), slot->slots),
+		slot->references = reference_render(&slot->key,
+											reference_declared(reference_read(sql, &slot->key, false), slot->slots),
 											slot->parameters, NULL, NULL);
 }
 
@@ -593,6 +758,31 @@ params_mask(const Sql *sql, const Slot *slot)
 	return mask;
 }
 
+/* Refuse a reference to a sibling that the instance's environment does not have, or to the instance itself. */
+static void
+require_sibling(const Sql *sql, const InstanceKey *key, const char *reference)
+{
+	static Statement read = {"SELECT FROM promote.instance AS i WHERE " OF_INSTANCE("i")};
+	size_t		length;
+	const char *component = sibling_of(reference, &length);
+	InstanceKey sibling = *key;
+
+	/* a placeholder is judged by the gate, as is what is gone since */
+	if (component == NULL || strstr(reference, "{{"))
+		return;
+	sibling.component = pnstrdup(component, length);
+	if (strcmp(sibling.component, key->component) != 0 && sql_run(sql, &read, AS_KEY(&sibling)).count > 0)
+		return;
+	ereport(ERROR,
+			(errcode(PM_NOT_FOUND),
+			 errmsg("\"%s\" has no sibling \"%s\"", instance_key_name(key), sibling.component),
+			 strcmp(sibling.component, key->component) == 0 ?
+			 errdetail("It is of that component itself.") :
+			 errdetail("Environment \"%s\" of project \"%s\" has no instance of component \"%s\".", key->environment,
+					   key->project, sibling.component),
+			 errhint("Write component:// and the name of another component of the same environment, as in component://network/vpc.")));
+}
+
 /* Append to the instance's chain what happened to the slot. */
 static void
 record_slot(const Sql *sql, const Slot *slot, const char *event, const char *reference)
@@ -633,7 +823,8 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 	if (changed)
 	{
 		set = reference_alone(slot.field, reference);
-		rendered = reference_render(set, slot.parameters, params_mask(&sql, &slot), &problems);
+		require_sibling(&sql, &slot.key, reference);
+		rendered = reference_render(&slot.key, set, slot.parameters, params_mask(&sql, &slot), &problems);
 		reference_require_rendered(problems);
 		check_replaced(&sql, &slot, reference_over(slot.references, rendered), argument_bool(fcinfo, 3, false));
 		(void) reference_store(&sql, &slot.key, set);
@@ -641,6 +832,15 @@ promote_set_remote_reference(PG_FUNCTION_ARGS)
 	}
 	sql_leave(&sql);
 	PG_RETURN_BOOL(changed);
+}
+
+/* The rendered references of all slots without the one of its own in this slot. */
+static Jsonb *
+references_after(const Slot *slot)
+{
+	return reference_over(reference_without(slot->references, slot->field),
+						  has_slot(slot->slots, slot->field) ?
+						  reference_render(&slot->key, slot->default_reference, slot->parameters, NULL, NULL) : NULL);
 }
 
 /*
@@ -663,8 +863,7 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 	if (slot.reference)
 	{
 		if (slot.references)
-			check_replaced(&sql, &slot, reference_without(slot.references, slot.field),
-						   argument_bool(fcinfo, 2, false));
+			check_replaced(&sql, &slot, references_after(&slot), argument_bool(fcinfo, 2, false));
 		reference_delete(&sql, &slot.key, slot.field);
 		record_slot(&sql, &slot, "reference.removed", NULL);
 	}
@@ -697,8 +896,10 @@ promote_desired_references(PG_FUNCTION_ARGS)
 	{
 		SqlRows		rows = sql_read(&sql, &read, AS_TEXT(key.project), AS_TEXT(key.environment));
 
-		references = reference_render(references, sql_jsonb(&rows, 0), NULL, NULL);
+		references = reference_render(&key, references, sql_jsonb(&rows, 0), NULL, NULL);
 	}
+	else
+		references = reference_render(&key, references, NULL, NULL, NULL);
 	if (references)
 		result = SPI_datumTransfer(JsonbPGetDatum(references), false, -1);
 	sql_leave(&sql);

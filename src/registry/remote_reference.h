@@ -23,11 +23,15 @@ typedef struct ReferenceProblem
 
 /* Slots are an object of a release, from field to declaration; references an object from field to text. */
 extern Jsonb *reference_read(const Sql *sql, const InstanceKey *key, bool read_only);
+extern Jsonb *reference_own(const Sql *sql, const InstanceKey *key, bool read_only);
+extern Jsonb *reference_siblings(const Jsonb *references);
+extern Jsonb *reference_relative(const InstanceKey *key, const Jsonb *references);
 extern Jsonb *reference_declared(const Jsonb *references, const Jsonb *slots);
 extern List *reference_replaced(const Sql *sql, const InstanceKey *key, const Jsonb *slots,
 								const Jsonb *references, bool read_only);
 extern Jsonb *reference_over(const Jsonb *references, const Jsonb *over);
-extern Jsonb *reference_render(const Jsonb *references, const Jsonb *parameters, Mask *mask, List **problems);
+extern Jsonb *reference_render(const InstanceKey *key, const Jsonb *references, const Jsonb *parameters, Mask *mask,
+							   List **problems);
 extern void reference_require_rendered(const List *problems);
 extern bool reference_same(const Jsonb *a, const Jsonb *b);
 extern bool reference_store(const Sql *sql, const InstanceKey *key, const Jsonb *references);

@@ -57,8 +57,6 @@ PG_FUNCTION_INFO_V1(promote_end_session);
 /* promote.rescue_timeout, in milliseconds. */
 static int	rescue_timeout;
 
-static bool has_rows = false;	/* did the transaction lock rows, or try to? */
-
 /* Define the setting promote.rescue_timeout. */
 void
 rescue_init(void)
@@ -157,22 +155,19 @@ rescue_place(const char *name)
 
 /* The holders of a row, by its last committed version; found says whether there is one. */
 static Holders
-row_holders(const Sql *sql, const RowToLock *row, bool *found)
+row_holders(const RowToLock *row, bool *found)
 {
+	Relation	table = table_open(table_oid(row->key.table), AccessShareLock);
 	Holders		holders = {NULL, 0, false};
-	Relation	table;
-	SqlRows		rows;
+	HeapTuple	version;
 
 	sql_push_latest();
-	rows = sql_call(sql, row->find, SQL_READ, row->key, row->columns);
-	*found = rows.count > 0;
+	version = row_read(table, &row->key, GetActiveSnapshot());
+	*found = HeapTupleIsValid(version);
 	if (*found)
-	{
-		table = table_open(table_oid(row->table), AccessShareLock);
-		holders = holders_of(table, (ItemPointer) DatumGetPointer(sql_datum(&rows, 0).value));
-		table_close(table, NoLock);
-	}
+		holders = holders_of(table, &version->t_self);
 	PopActiveSnapshot();
+	table_close(table, NoLock);
 	return holders;
 }
 
@@ -191,7 +186,14 @@ pid_array(const List *pids)
 	return construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
 }
 
-/* Describe sessions, one line each. */
+/* Who holds something. */
+typedef struct Culprits
+{
+	List	   *pids;			/* processes, in the order in which they are to be ended */
+	List	   *prepared;		/* numbers of prepared transactions, which are of the type of OIDs */
+} Culprits;
+
+/* Describe sessions, one line each; NULL: there is none. */
 static char *
 describe_sessions(const Sql *sql, const List *pids)
 {
@@ -200,32 +202,76 @@ describe_sessions(const Sql *sql, const List *pids)
 		" ', and is ', a.state, '.'), E'\\n' ORDER BY a.xact_start, a.pid)"
 		" FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = ANY ($1)"};
 	SqlRows		rows = sql_run(sql, &read, sql_value(INT4ARRAYOID, false, PointerGetDatum(pid_array(pids))));
-	char	   *lines = sql_text(&rows, 0);
 
-	return lines ? lines : pstrdup("Whoever held it is gone by now.");
+	return sql_text(&rows, 0);
 }
 
-/* Raise PM_HELD: something is held, and by which sessions. */
-static void
-refuse_held(const Sql *sql, const char *what, const char *project, const List *pids)
+/* A prepared transaction, for people. */
+typedef struct Prepared
 {
-	char	   *lines = describe_sessions(sql, pids);
-	char	   *of_project = project ? psprintf(", '%s'", project) : "";
+	char	   *line;			/* what it is */
+	char	   *end;			/* the statement that ends it */
+} Prepared;
 
+/* Read a prepared transaction; false: it has ended. */
+static bool
+read_prepared(const Sql *sql, TransactionId xid, Prepared *prepared)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(Prepared, line, "pg_catalog.concat('Transaction ', pg_catalog.quote_literal(p.gid), ' of role \"', p.owner,"
+				  " '\" has been prepared since ', pg_catalog.to_char(p.prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), '.')"),
+		SQL_FIELD(Prepared, end, "pg_catalog.concat('ROLLBACK PREPARED ', pg_catalog.quote_literal(p.gid))")
+	};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM pg_catalog.pg_prepared_xacts AS p WHERE p.transaction::pg_catalog.text = $1");
+	SqlRows		rows = sql_run(sql, &read, AS_TEXT(psprintf("%u", xid)));
+
+	return sql_row(&rows, 0, prepared);
+}
+
+/* Describe who holds something, one line each, and what to do about it. */
+static void
+describe_culprits(const Sql *sql, const Culprits *culprits, const char *project, char **lines, char **hint)
+{
+	Prepared	prepared;
+	ListCell   *cell;
+
+	*lines = culprits->pids == NIL ? NULL : describe_sessions(sql, culprits->pids);
+	*hint = culprits->pids == NIL ? NULL :
+		psprintf("Call it again, or end who holds it: promote.end_session(%d, 'why'%s), by whoever is admin there.",
+				 linitial_int(culprits->pids), project ? psprintf(", '%s'", project) : "");
+	foreach(cell, culprits->prepared)
+		if (read_prepared(sql, lfirst_oid(cell), &prepared))
+		{
+			*lines = *lines ? psprintf("%s\n%s", *lines, prepared.line) : prepared.line;
+			if (*hint == NULL)
+				*hint = psprintf("Commit it, or end it: %s, by its owner or a superuser.", prepared.end);
+		}
+	if (*lines == NULL)
+		*lines = pstrdup("Whoever held it is gone by now.");
+	if (*hint == NULL)
+		*hint = pstrdup("Call it again.");
+}
+
+/* Raise PM_HELD: something is held, and by whom. */
+static void
+refuse_held(const Sql *sql, const char *what, const char *project, const Culprits *culprits)
+{
+	char	   *lines;
+	char	   *hint;
+
+	describe_culprits(sql, culprits, project, &lines, &hint);
 	ereport(ERROR,
 			(errcode(PM_HELD),
 			 errmsg("%s is held by others", what),
 			 errdetail_internal("%s", lines),
-			 pids == NIL ? errhint("Call it again.") :
-			 errhint("Call it again, or end who holds it: promote.end_session(%d, 'why'%s), by whoever is admin there.",
-					 linitial_int(pids), of_project)));
+			 errhint("%s", hint)));
 }
 
 /* ---- waiting for a while ---- */
 
-/* The time when a wait that begins now must end. */
-static TimestampTz
-deadline(void)
+/* The time when a wait that begins now must end: of one call, however much it locks. */
+TimestampTz
+rescue_deadline(void)
 {
 	int			timeout = LockTimeout > 0 ? Min(LockTimeout, rescue_timeout) : rescue_timeout;
 
@@ -256,17 +302,9 @@ wait_for(const Holders *holders)
 		pg_usleep(1000);
 }
 
-/* Lock the row if nobody else holds it; false where somebody does, or the row does not exist. */
-static bool
-lock_at_once(const Sql *sql, const RowToLock *row)
-{
-	return sql_call(sql, row->at_once, SQL_LOCK, row->key, row->columns).count > 0;
-}
-
 /* The state of taking a row. */
 typedef struct RowTaking
 {
-	const Sql  *sql;
 	const RowToLock *row;
 	TimestampTz end;
 	bool		found;
@@ -277,18 +315,17 @@ static void
 take_row(void *state)
 {
 	RowTaking  *taking = state;
-	const Sql  *sql = taking->sql;
 	const RowToLock *row = taking->row;
-	Oid			table = table_oid(row->table);
+	Oid			table = table_oid(row->key.table);
 	uint32		place = rescue_place(row->what);
 	int			level = NewGUCNestLevel();
 
 	wait_until(taking->end);
 	LockDatabaseObject(table, place, 0, ExclusiveLock);
 	taking->found = true;
-	while (taking->found && !lock_at_once(sql, row))
+	while (taking->found && !row_lock_at_once(&row->key, row->mode))
 	{
-		Holders		holders = row_holders(sql, row, &taking->found);
+		Holders		holders = row_holders(row, &taking->found);
 
 		wait_until(taking->end);
 		wait_for(&holders);
@@ -307,7 +344,7 @@ row_rescuers(const Sql *sql, const RowToLock *row)
 	static Statement read = {"SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
 		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.mode = 'ExclusiveLock'"
 		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.granted DESC, l.waitstart, l.pid"};
-	SqlRows		rows = sql_run(sql, &read, AS_OID(table_oid(row->table)), AS_OID(rescue_place(row->what)));
+	SqlRows		rows = sql_run(sql, &read, AS_OID(table_oid(row->key.table)), AS_OID(rescue_place(row->what)));
 	List	   *pids = NIL;
 
 	for (uint64 i = 0; i < rows.count; i++)
@@ -315,29 +352,32 @@ row_rescuers(const Sql *sql, const RowToLock *row)
 	return pids;
 }
 
-/* The processes that hold a row, and those that would get it next. */
-static List *
-row_processes(const Sql *sql, const RowToLock *row)
+/* Who holds a row, and the processes that would get it next. */
+static Culprits
+row_culprits(const Sql *sql, const RowToLock *row)
 {
 	bool		found;
-	Holders		holders = row_holders(sql, row, &found);
-	List	   *pids = NIL;
+	Holders		holders = row_holders(row, &found);
+	Culprits	culprits = {NIL, NIL};
 
 	for (int i = 0; i < holders.count; i++)
 	{
 		int			pid = process_of(holders.xids[i]);
 
 		if (pid != 0)
-			pids = list_append_unique_int(pids, pid);
+			culprits.pids = list_append_unique_int(culprits.pids, pid);
+		else
+			culprits.prepared = lappend_oid(culprits.prepared, SubTransGetTopmostTransaction(holders.xids[i]));
 	}
-	return list_truncate(list_concat_unique_int(pids, row_rescuers(sql, row)), MAX_SHOWN);
+	culprits.pids = list_truncate(list_concat_unique_int(culprits.pids, row_rescuers(sql, row)), MAX_SHOWN);
+	return culprits;
 }
 
 /* Is the row missing from the transaction's snapshot? */
 static bool
-is_unseen(const Sql *sql, const RowToLock *row)
+is_unseen(const RowToLock *row)
 {
-	return IsolationUsesXactSnapshot() && sql_call(sql, row->find, SQL_LOCK, row->key, row->columns).count == 0;
+	return IsolationUsesXactSnapshot() && !row_is_shown(&row->key, GetTransactionSnapshot());
 }
 
 /*
@@ -346,13 +386,13 @@ is_unseen(const Sql *sql, const RowToLock *row)
  * so waiting for the place would never end.
  */
 static bool
-stand_at(const Sql *sql, const RowToLock *row, Oid table, uint32 place)
+stand_at(const RowToLock *row, Oid table, uint32 place)
 {
 	bool		found;
 
 	if (ConditionalLockDatabaseObject(table, place, 0, ShareLock))
 		return true;
-	if (row_holders(sql, row, &found).own)
+	if (row_holders(row, &found).own)
 		return false;
 	LockDatabaseObject(table, place, 0, ShareLock);
 	return true;
@@ -363,13 +403,13 @@ stand_at(const Sql *sql, const RowToLock *row, Oid table, uint32 place)
  * found whether the row exists.
  */
 static bool
-try_row(const Sql *sql, const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
+try_row(const RowToLock *row, Oid table, uint32 place, Holders *holders, bool *found)
 {
-	bool		stands = stand_at(sql, row, table, place);
-	bool		locked = lock_at_once(sql, row);
+	bool		stands = stand_at(row, table, place);
+	bool		locked = row_lock_at_once(&row->key, row->mode);
 
 	if (!locked)
-		*holders = row_holders(sql, row, found);
+		*holders = row_holders(row, found);
 	if (stands)
 		UnlockDatabaseObject(table, place, 0, ShareLock);
 	return locked;
@@ -381,21 +421,20 @@ try_row(const Sql *sql, const RowToLock *row, Oid table, uint32 place, Holders *
  * show it.
  */
 bool
-row_lock(const Sql *sql, const RowToLock *row)
+row_lock(const RowToLock *row)
 {
-	Oid			table = table_oid(row->table);
+	Oid			table = table_oid(row->key.table);
 	uint32		place = rescue_place(row->what);
 	Holders		holders;
 	bool		found = true;
 	bool		locked;
 
-	has_rows = true;
-	if (try_row(sql, row, table, place, &holders, &found))
+	if (try_row(row, table, place, &holders, &found))
 		return true;
 	LockDatabaseObject(table, place, QUEUE, ExclusiveLock);
-	while (!(locked = try_row(sql, row, table, place, &holders, &found)) && found)
+	while (!(locked = try_row(row, table, place, &holders, &found)) && found)
 	{
-		if (holders.count == 0 && is_unseen(sql, row))
+		if (holders.count == 0 && is_unseen(row))
 			break;
 		wait_for(&holders);
 	}
@@ -403,37 +442,37 @@ row_lock(const Sql *sql, const RowToLock *row)
 	return locked;
 }
 
+/* Wait for those who rescue the row, before it is locked together with others. */
+void
+row_stand_behind(const RowToLock *row)
+{
+	Oid			table = table_oid(row->key.table);
+	uint32		place = rescue_place(row->what);
+
+	if (stand_at(row, table, place))
+		UnlockDatabaseObject(table, place, 0, ShareLock);
+}
+
 /*
- * Lock a row in an emergency.  Raises PM_HELD where others do not release it in time.  False
+ * Lock a row in an emergency.  Raises PM_HELD where others do not release it until that time.  False
  * where the row does not exist, or the transaction's snapshot does not show it.
  */
 bool
-row_rescue(const Sql *sql, const RowToLock *row)
+row_rescue(const Sql *sql, const RowToLock *row, TimestampTz end)
 {
-	RowTaking	taking = {.sql = sql,.row = row,.end = deadline()};
+	RowTaking	taking = {.row = row,.end = end};
 
-	has_rows = true;
-	if (lock_at_once(sql, row))
+	if (row_lock_at_once(&row->key, row->mode))
 		return true;
-	if (is_unseen(sql, row))
+	if (is_unseen(row))
 		return false;
 	if (!attempt_to_lock(take_row, &taking))
-		refuse_held(sql, row->what, row->project, row_processes(sql, row));
+	{
+		Culprits	culprits = row_culprits(sql, row);
+
+		refuse_held(sql, row->what, row->project, &culprits);
+	}
 	return taking.found;
-}
-
-/* Did the transaction lock rows, or try to? */
-bool
-rescue_has_rows(void)
-{
-	return has_rows;
-}
-
-/* Forget the transaction, which is over. */
-void
-rescue_forget(void)
-{
-	has_rows = false;
 }
 
 /* A place in the lock manager to take. */
@@ -457,19 +496,37 @@ take_object(void *state)
 	AtEOXact_GUC(false, level);
 }
 
-/* The processes that hold a place in the lock manager. */
-static List *
-object_processes(const Sql *sql, Oid class, uint32 object)
+/* A lock of a process, or of a prepared transaction. */
+typedef struct LockHolder
 {
-	static Statement read = {"SELECT DISTINCT l.pid FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
-		" AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted"
-		" AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY l.pid LIMIT $3"};
-	SqlRows		rows = sql_run(sql, &read, AS_OID(class), AS_OID(object), AS_INT(MAX_SHOWN));
-	List	   *pids = NIL;
+	int32		pid;			/* 0: a prepared transaction */
+	char	   *number;			/* of the transaction, where it is prepared */
+} LockHolder;
 
-	for (uint64 i = 0; i < rows.count; i++)
-		pids = lappend_int(pids, sql_int(&rows, i));
-	return pids;
+/* Who holds a place in the lock manager. */
+static Culprits
+object_culprits(const Sql *sql, Oid class, uint32 object)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(LockHolder, pid, "l.pid"),
+		/* a prepared transaction also holds the lock on its own number */
+		SQL_FIELD(LockHolder, number, "CASE WHEN l.pid IS NULL THEN (SELECT t.transactionid::pg_catalog.text FROM pg_catalog.pg_locks AS t"
+				  " WHERE t.locktype = 'transactionid' AND t.pid IS NULL AND t.granted AND t.mode = 'ExclusiveLock'"
+				  " AND t.virtualtransaction = l.virtualtransaction LIMIT 1) END")
+	};
+	static Statement read = SQL_ROWS(fields, "SELECT DISTINCT $* FROM pg_catalog.pg_locks AS l WHERE " THIS_DATABASE
+									 " AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 0 AND l.granted"
+									 " AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() ORDER BY 1, 2 LIMIT $3");
+	SqlRows		rows = sql_run(sql, &read, AS_OID(class), AS_OID(object), AS_INT(MAX_SHOWN));
+	Culprits	culprits = {NIL, NIL};
+	LockHolder	holder;
+
+	for (uint64 i = 0; sql_row(&rows, i, &holder); i++)
+		if (holder.pid != 0)
+			culprits.pids = lappend_int(culprits.pids, holder.pid);
+		else if (holder.number)
+			culprits.prepared = lappend_oid(culprits.prepared, (TransactionId) strtoul(holder.number, NULL, 10));
+	return culprits;
 }
 
 /*
@@ -480,12 +537,16 @@ object_processes(const Sql *sql, Oid class, uint32 object)
 void
 rescue_object(const Sql *sql, Oid class, uint32 object, LOCKMODE mode, const char *what, const char *project)
 {
-	ObjectTaking taking = {class, object, mode, deadline()};
+	ObjectTaking taking = {class, object, mode, rescue_deadline()};
 
 	if (ConditionalLockDatabaseObject(class, object, 0, mode))
 		return;
 	if (!attempt_to_lock(take_object, &taking))
-		refuse_held(sql, what, project, object_processes(sql, class, object));
+	{
+		Culprits	culprits = object_culprits(sql, class, object);
+
+		refuse_held(sql, what, project, &culprits);
+	}
 }
 
 /* ---- ending sessions ---- */
@@ -563,7 +624,7 @@ rescues_in_project(const Sql *sql, int32 pid, const char *project)
 static bool
 holds_line(const Sql *sql, int32 pid, const char *project)
 {
-	return list_member_int(object_processes(sql, table_oid("line_stop"), rescue_place(project)), pid);
+	return list_member_int(object_culprits(sql, table_oid("line_stop"), rescue_place(project)).pids, pid);
 }
 
 /*

@@ -13,6 +13,9 @@
  * manager, which has a queue, so a transaction that waits to change rules holds up later
  * ones.  Because of the lock, a change that the check does not find commits after the judged
  * transaction, and so does not concern it.
+ *
+ * Where transactions can be prepared there is a lock for each environment and release, because
+ * prepared transactions keep theirs: what they were judged by cannot change before they end.
  */
 #include "postgres.h"
 
@@ -20,10 +23,12 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/transam.h"
+#include "access/twophase.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/tablecmds.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -31,6 +36,7 @@
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -38,7 +44,9 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
+#include "base/batch.h"
 #include "base/compat.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "ledger/guard.h"
 #include "registry/instance.h"
@@ -60,8 +68,9 @@ typedef struct Mark
 	SubTransactionId subxact;	/* the subtransaction that made the mark */
 } Mark;
 
-/* The marks of the transaction, in its memory. */
+/* The marks of the transaction, in its memory: in the order they were made, and by what they are about. */
 static List *marks = NIL;
+static HTAB *by_subject = NULL;
 static int32 last_number = 0;	/* of the transaction's rows of rule_change */
 static Snapshot kept = NULL;	/* of the first view: keeps rows that it does not show from vacuum */
 static Datum first_view = 0;	/* what any view does not show, this one does not show either */
@@ -82,25 +91,56 @@ copy_name(const char *name)
 	return name ? pstrdup(name) : NULL;
 }
 
-/*
- * Does such a mark exist?  The search begins with the last, because a transaction mostly deals
- * with one environment.
- */
+/* Hash a name, which may be NULL. */
+static uint32
+hash_name(const char *name)
+{
+	return name ? hash_bytes((const unsigned char *) name, strlen(name)) : 0;
+}
+
+/* Hash what a mark is about.  A HashValueFunc. */
+static uint32
+hash_mark(const void *key, Size size)
+{
+	const Mark *mark = *(const Mark *const *) key;
+
+	return hash_combine(hash_combine(hash_name(mark->source), hash_name(mark->first)),
+						hash_combine(hash_name(mark->second), mark->kind));
+}
+
+/* Compare what two marks are about; 0 if it is the same.  A HashCompareFunc. */
+static int
+match_mark(const void *a, const void *b, Size size)
+{
+	const Mark *one = *(const Mark *const *) a;
+	const Mark *other = *(const Mark *const *) b;
+
+	return one->kind != other->kind || !same_name(one->source, other->source) ||
+		!same_name(one->first, other->first) || !same_name(one->second, other->second);
+}
+
+/* Does such a mark exist? */
 static bool
 is_marked(const Mark *sought)
 {
-	for (int i = list_length(marks) - 1; i >= 0; i--)
-	{
-		const Mark *mark = list_nth(marks, i);
-
-		if (mark->kind == sought->kind && same_name(mark->source, sought->source) &&
-			same_name(mark->first, sought->first) && same_name(mark->second, sought->second))
-			return true;
-	}
-	return false;
+	return by_subject && hash_search(by_subject, &sought, HASH_FIND, NULL) != NULL;
 }
 
-/* Add a mark.  If it exists, the older of the two views counts. */
+/* Make the marks be found by what they are about. */
+static void
+make_index(void)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(Mark *),.entrysize = sizeof(Mark *),
+		.hash = hash_mark,.match = match_mark,.hcxt = TopTransactionContext
+	};
+
+	if (by_subject == NULL)
+		by_subject = hash_create("promote rule marks", 16, &control,
+								 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+/* Add a mark, of which there is none about the same: the older of two views counts. */
 static void
 remember(const Mark *mark)
 {
@@ -114,33 +154,45 @@ remember(const Mark *mark)
 	if (mark->view)
 		copy->view = datumCopy(mark->view, false, -1);
 	copy->subxact = GetCurrentSubTransactionId();
+	make_index();
+	hash_search(by_subject, &copy, HASH_ENTER, NULL);
 	marks = lappend(marks, copy);
 	MemoryContextSwitchTo(inner);
+}
+
+/* The last mark, if a subtransaction has made it: those of one that is ending are the last.  NULL: it has not. */
+static Mark *
+last_of(SubTransactionId subxact)
+{
+	Mark	   *last = marks == NIL ? NULL : llast(marks);
+
+	return last && last->subxact == subxact ? last : NULL;
 }
 
 /* Remove the marks of a subtransaction that is rolled back. */
 static void
 forget_subtransaction(SubTransactionId subxact)
 {
-	ListCell   *cell;
+	Mark	   *mark;
 
-	foreach(cell, marks)
-		if (((Mark *) lfirst(cell))->subxact == subxact)
-			marks = foreach_delete_current(marks, cell);
+	while ((mark = last_of(subxact)) != NULL)
+	{
+		hash_search(by_subject, &mark, HASH_REMOVE, NULL);
+		marks = list_delete_last(marks);
+	}
 }
 
 /* Move the marks of a subtransaction to its parent. */
 static void
 hand_up(SubTransactionId subxact, SubTransactionId parent)
 {
-	ListCell   *cell;
-
-	foreach(cell, marks)
+	for (int i = list_length(marks) - 1; i >= 0; i--)
 	{
-		Mark	   *mark = lfirst(cell);
+		Mark	   *mark = list_nth(marks, i);
 
-		if (mark->subxact == subxact)
-			mark->subxact = parent;
+		if (mark->subxact != subxact)
+			break;
+		mark->subxact = parent;
 	}
 }
 
@@ -190,13 +242,22 @@ rule_hold(RuleKind kind, const char *first, const char *second, Datum view)
 
 /* The environment that an instance's desired state was promoted from; NULL: none. */
 static char *
-source_of(const Sql *sql, const InstanceKey *key)
+source_of(const InstanceKey *key)
 {
-	static Statement read = {"SELECT NULLIF(r.source_environment, r.environment)::pg_catalog.text FROM promote.instance AS i"
-		" JOIN promote.revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision WHERE " OF_INSTANCE("i")};
-	SqlRows		rows = sql_run(sql, &read, AS_KEY(key));
+	const RowKey instance = {"instance", "instance_pkey", {AS_KEY(key)}, 3};
+	NullableDatum revision;
+	char	   *source = NULL;
 
-	return rows.count > 0 ? sql_text(&rows, 0) : NULL;
+	sql_push_latest();
+	revision = row_column(&instance, "revision", GetActiveSnapshot());
+	if (!revision.isnull)
+	{
+		const RowKey desired = {"revision", "revision_pkey", {AS_KEY(key), AS_INT(value_int(revision))}, 4};
+
+		source = value_text(row_column(&desired, "source_environment", GetActiveSnapshot()));
+	}
+	PopActiveSnapshot();
+	return source && strcmp(source, key->environment) != 0 ? source : NULL;
 }
 
 /*
@@ -211,19 +272,139 @@ rule_hold_case(const Sql *sql, const InstanceKey *key)
 	InstanceKey source = *key;
 	char	   *now;
 
-	source.environment = source_of(sql, key);
+	source.environment = source_of(key);
 	if (source.environment && instance_key_compare(&source, key) < 0)
 		instance_lock(sql, &source, false);
 	instance_lock(sql, key, true);
 	if (source.environment && instance_key_compare(&source, key) > 0)
 		instance_lock(sql, &source, false);
-	now = source_of(sql, key);
+	now = source_of(key);
 	if (now && (source.environment == NULL || strcmp(now, source.environment) != 0))
 	{
 		source.environment = now;
 		instance_lock(sql, &source, false);
 	}
 	rule_hold(RULE_ALL, key->project, key->environment, rule_view());
+}
+
+/* An instance to be locked with others. */
+typedef struct Held
+{
+	InstanceKey key;
+	int			place;			/* among those that are asked for; -1: the source of one */
+} Held;
+
+/* The order of locks; an instance that is asked for comes before itself as a source.  For qsort. */
+static int
+compare_held(const void *a, const void *b)
+{
+	const Held *one = a;
+	const Held *other = b;
+	int			order = instance_key_compare(&one->key, &other->key);
+
+	return order != 0 ? order : (one->place < 0) - (other->place < 0);
+}
+
+/* Lock instances that are in order, and say in locked which of those that are asked for exist. */
+static void
+lock_held(const Sql *sql, const Held *held, int count, bool *locked)
+{
+	for (int first = 0, next; first < count; first = next)
+	{
+		InstanceKey *keys = palloc((count - first) * sizeof(InstanceKey));
+		bool		asked = held[first].place >= 0;
+		bool	   *found;
+
+		/* a run of which all are asked for, or all are sources */
+		for (next = first; next < count && (held[next].place >= 0) == asked; next++)
+			keys[next - first] = held[next].key;
+		found = instances_lock(sql, keys, next - first, asked);
+		for (int i = first; asked && i < next; i++)
+			locked[held[i].place] = found[i - first];
+	}
+}
+
+/* The instances that what instances desire was promoted from: rows of Held without places. */
+static SqlRows
+read_sources(const Sql *sql, const Batch *instances)
+{
+	static const SqlField fields[] = {
+		SQL_FIELD(Held, key.project, "i.project"), SQL_FIELD(Held, key.environment, "r.source_environment"),
+		SQL_FIELD(Held, key.component, "i.component")
+	};
+	static Statement read = SQL_ROWS(fields, "SELECT $* FROM held_instance AS k"
+									 " JOIN promote.instance AS i ON " SAME_INSTANCE("i", "k")
+									 " CROSS JOIN LATERAL (SELECT r.source_environment FROM promote.revision AS r"
+									 "  WHERE " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
+									 "  AND r.source_environment <> r.environment LIMIT 1) AS r");
+
+	return batch_run(sql, &read, instances);
+}
+
+/* Add the sources of instances to what is held, in order and none twice; returns how many there are then. */
+static int
+add_sources(const Sql *sql, const Batch *instances, Held *held, int count)
+{
+	SqlRows		rows = read_sources(sql, instances);
+	int			last = 0;
+
+	for (uint64 i = 0; sql_row(&rows, i, &held[count]); i++)
+		held[count++].place = -1;
+	qsort(held, count, sizeof(Held), compare_held);
+	for (int i = 1; i < count; i++)
+		if (instance_key_compare(&held[last].key, &held[i].key) != 0)
+			held[++last] = held[i];
+	return last + 1;
+}
+
+/* Lock the sources that have changed before the locks were held. */
+static void
+lock_moved(const Sql *sql, const Batch *instances, const Held *held, int count)
+{
+	SqlRows		rows = read_sources(sql, instances);
+	Held		source = {.place = -1};
+
+	for (uint64 i = 0; sql_row(&rows, i, &source); i++)
+	{
+		const Held	asked = {source.key, 0};
+
+		if (bsearch(&source, held, count, sizeof(Held), compare_held) == NULL &&
+			bsearch(&asked, held, count, sizeof(Held), compare_held) == NULL)
+			instance_lock(sql, &source.key, false);
+	}
+}
+
+/*
+ * Hold what deployments of many instances are judged by, as rule_hold_case does of one: the rows of the instances and
+ * of their sources are locked in the order of their keys, and the rules of their environments remembered.  The keys are
+ * in that order, and none is twice.  Returns for each whether the instance exists.
+ */
+bool *
+rule_hold_cases(const Sql *sql, const InstanceKey *keys, int count)
+{
+	bool	   *locked = palloc0((count + 1) * sizeof(bool));
+	Held	   *held = palloc0((2 * count + 1) * sizeof(Held));
+	static const char *const columns[] = {"project", "environment", "component"};
+	Batch		instances = {.name = "held_instance",.columns = columns};
+	Datum		view;
+	int			total;
+
+	if (count == 0)
+		return locked;
+	batch_begin(&instances);
+	for (int i = 0; i < count; i++)
+	{
+		held[i] = (Held) {keys[i], i};
+		batch_put(&instances, AS_KEY(&keys[i]));
+	}
+	total = add_sources(sql, &instances, held, count);
+	lock_held(sql, held, total, locked);
+	lock_moved(sql, &instances, held, total);
+	batch_end(&instances);
+	view = rule_view();
+	for (int i = 0; i < count; i++)
+		rule_hold(RULE_ALL, keys[i].project, keys[i].environment, view);
+	return locked;
 }
 
 /* ---- changing rules ---- */
@@ -450,29 +631,102 @@ has_marks(bool of_changes)
 }
 
 /*
- * Take the lock for committing: exclusively after changing rules, shared after a judgement.
- * The wait is bounded as in an emergency.
+ * Take a place in the lock manager for committing: exclusively after changing rules, shared after
+ * a judgement.  The wait is bounded as in an emergency.
  */
 static void
-stand_in_queue(Oid table, bool alone)
+stand_in_queue(Oid table, uint32 place, bool alone)
 {
 	LOCKMODE	mode = alone ? ExclusiveLock : ShareLock;
 	Sql			sql;
 
-	if (ConditionalLockDatabaseObject(table, 0, 0, mode))
+	if (ConditionalLockDatabaseObject(table, place, 0, mode))
 		return;
 	sql_enter(&sql);
 	/* after the last portal no snapshot is active */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	rescue_object(&sql, table, 0, mode, alone ? "rules that others are just committing by" : "rules that others are just changing", NULL);
+	rescue_object(&sql, table, place, mode, alone ? "rules that others are just committing by" : "rules that others are just changing", NULL);
 	PopActiveSnapshot();
 	sql_leave(&sql);
 }
 
+/* A place of some rules, and how it is taken. */
+typedef struct Place
+{
+	uint32		number;
+	bool		alone;
+} Place;
+
+/* Add the place of some rules; NULL stands for all projects, and for all environments. */
+static List *
+add_place(List *places, const Mark *mark, const char *first, const char *second)
+{
+	Place	   *place = palloc(sizeof(Place));
+
+	place->number = rescue_place(psprintf("%s %s/%s", mark->kind == RULE_RELEASE ? "release" : "rules",
+										  first ? first : "*", second ? second : "*"));
+	place->alone = mark->source != NULL;
+	return lappend(places, place);
+}
+
 /*
- * Before the commit and after all deferred triggers: take the lock, and check the judgements.
- * Emptying temporary tables takes locks that others may hold, so it is done before;
- * PostgreSQL's own attempt afterwards waits for nobody.
+ * The places of a mark.  What was judged by an environment's rules was also judged by those of its
+ * project, of all environments of that name, and of everything.
+ */
+static List *
+places_of(List *places, const Mark *mark)
+{
+	places = add_place(places, mark, mark->first, mark->second);
+	if (mark->source == NULL && mark->kind != RULE_RELEASE)
+	{
+		places = add_place(places, mark, mark->first, NULL);
+		places = add_place(places, mark, NULL, mark->second);
+		places = add_place(places, mark, NULL, NULL);
+	}
+	return places;
+}
+
+/* Compare places by their numbers; those that are taken alone come first.  A list_sort_comparator. */
+static int
+compare_places(const ListCell *a, const ListCell *b)
+{
+	const Place *one = lfirst(a);
+	const Place *other = lfirst(b);
+
+	if (one->number != other->number)
+		return one->number < other->number ? -1 : 1;
+	return (int) other->alone - (int) one->alone;
+}
+
+/*
+ * Take a place for each of the rules instead of the one lock, in one order, as a prepared
+ * transaction holds what it has until somebody ends it: only its own rules wait for that.
+ */
+static void
+stand_at_places(Oid table)
+{
+	List	   *places = NIL;
+	uint32		last = 0;
+	ListCell   *cell;
+
+	foreach(cell, marks)
+		places = places_of(places, lfirst(cell));
+	list_sort(places, compare_places);
+	foreach(cell, places)
+	{
+		const Place *place = lfirst(cell);
+
+		if (place->number != last)
+			stand_in_queue(table, place->number, place->alone);
+		last = place->number;
+	}
+}
+
+/*
+ * Before the commit, or before the transaction is prepared, and after all deferred triggers: take
+ * the lock, and check the judgements.  A prepared transaction keeps its locks until it is ended,
+ * also over a crash.  Emptying temporary tables takes locks that others may hold, so it is done
+ * before; PostgreSQL's own attempt afterwards waits for nobody.
  */
 static void
 before_commit(void)
@@ -484,7 +738,10 @@ before_commit(void)
 	if (!OidIsValid(table))
 		return;
 	PreCommit_on_commit_actions();
-	stand_in_queue(table, has_marks(true));
+	if (max_prepared_xacts > 0)
+		stand_at_places(table);
+	else
+		stand_in_queue(table, 0, has_marks(true));
 	if (has_marks(false))
 		check_marks(table);
 }
@@ -503,24 +760,10 @@ static void
 forget_transaction(void)
 {
 	marks = NIL;
+	by_subject = NULL;
 	last_number = 0;
 	kept = NULL;
 	first_view = (Datum) 0;
-	rescue_forget();
-}
-
-/*
- * Refuse PREPARE TRANSACTION.  The prepared transaction would commit without the check, or
- * keep the queue waiting, and nobody could be named as the holder of its locks or be ended.
- */
-static void
-refuse_prepare(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot PREPARE a transaction in which promote has changed or judged something"),
-			 errdetail("Whether the rules still stand is judged when it commits."),
-			 errhint("COMMIT it.")));
 }
 
 /* Called when a transaction ends. */
@@ -530,13 +773,9 @@ on_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
 			if (marks != NIL)
 				before_commit();
-			release_view();
-			break;
-		case XACT_EVENT_PRE_PREPARE:
-			if (marks != NIL || rescue_has_rows())
-				refuse_prepare();
 			release_view();
 			break;
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:

@@ -23,6 +23,7 @@ extern void rule_init(void);
 extern Datum rule_view(void);
 extern void rule_hold(RuleKind kind, const char *first, const char *second, Datum view);
 extern void rule_hold_case(const Sql *sql, const InstanceKey *key);
+extern bool *rule_hold_cases(const Sql *sql, const InstanceKey *keys, int count);
 extern void rule_changed(const Sql *sql, RuleKind kind, const char *source, const char *first, const char *second);
 
 #endif							/* PROMOTE_REGISTRY_RULE_HOLD_H */

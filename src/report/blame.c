@@ -27,6 +27,7 @@
 #include "json/reader.h"
 #include "promotion/past.h"
 #include "registry/instance.h"
+#include "registry/release.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_blame);
@@ -388,7 +389,7 @@ trace(Blame *blame, Source *source, Leaf *leaf)
 static Mask *
 mask_of(const Blame *blame, const PastRevision *past, const Jsonb *params, const InstanceKey *key)
 {
-	Mask	   *mask = mask_create(past_schema(blame->sql, past));
+	Mask	   *mask = mask_create(release_schema(blame->sql, past->bundle, past->version, true));
 
 	mask_add_both(mask, params, past_parameters(blame->sql, key), past->kept);
 	return mask;
@@ -453,7 +454,7 @@ walk(Blame *blame)
 
 	while ((line = newest_line(blame)))
 	{
-		PastRevision *before = past_read(blame->sql, &line->key, line->at->revision - 1);
+		PastRevision *before = past_before(blame->sql, &line->key, line->at->revision);
 
 		CHECK_FOR_INTERRUPTS();
 		blame->line = line;
@@ -539,7 +540,7 @@ take_leaves(Blame *blame, const PastRevision *now)
 	Mask	   *mask = mask_of(blame, at, params, key);
 	JsonbValue	release[2];
 
-	mask_add_schema(mask, past_schema(blame->sql, now));
+	mask_add_schema(mask, release_schema(blame->sql, now->bundle, now->version, true));
 	mask_add_both(mask, now_params, past_parameters(blame->sql, key), now->kept);
 	release[0] = json_string(pstrdup(at->version_constraint), strlen(at->version_constraint));
 	release[1] = json_string(pstrdup(at->release_channel), strlen(at->release_channel));
@@ -547,6 +548,17 @@ take_leaves(Blame *blame, const PastRevision *now)
 	add_leaf(blame, ENTRY_RELEASE, entry_path(ENTRY_RELEASE, "channel"), &release[1], 0);
 	mask_leaf_diff(mask, NULL, params, add_param, blame);
 	sort_leaves(blame);
+}
+
+/* Refuse an instance that desires nothing, though it did in an earlier generation of its environment. */
+static void
+require_desired(const Sql *sql, const InstanceKey *key, const PastRevision *now)
+{
+	static Statement read = {"SELECT i.revision FROM promote.instance AS i WHERE " OF_INSTANCE("i")};
+	SqlRows		rows = sql_read(sql, &read, AS_KEY(key));
+
+	if (rows.count > 0 && sql_int(&rows, 0) > now->revision)
+		refuse_unconfigured(key, "Name a revision of before, or configure it, with promote.configure_instance.");
 }
 
 /* promote.blame(instance text, revision integer) returns table, see sql/report/blame.sql */
@@ -565,6 +577,8 @@ promote_blame(PG_FUNCTION_ARGS)
 	blame.context = CurrentMemoryContext;
 	blame.configs = (PastConfigs) {key.project, CurrentMemoryContext};
 	now = past_newest(&sql, &key);
+	if (PG_ARGISNULL(1))
+		require_desired(&sql, &key, now);
 	blame.line = find_line(&blame, &key, key.environment);
 	visit(blame.line, past_require(&sql, &key, PG_ARGISNULL(1) ? now->revision : PG_GETARG_INT32(1)));
 	take_leaves(&blame, now);

@@ -19,6 +19,8 @@
 #include "promotion/diff.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
+#include "registry/remote_reference.h"
+#include "report/compare.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_compare_deployments);
@@ -31,8 +33,7 @@ typedef struct Side
 	int32		deployment;
 	char	   *action;
 	char	   *status;
-	Carried		carried;
-	Jsonb	   *other_schemas[3];	/* of releases whose marks count as well, see compose.h; NULL: none */
+	Compared	state;
 	int32		recorded;		/* PLAN deployment that was recorded for it; 0: none */
 } Side;
 
@@ -47,9 +48,8 @@ static const SqlField deployment_fields[] = {
 /* What is read of an instance AS i: the plan is the last recorded one of the revision that it desires. */
 static const SqlField instance_fields[] = {
 	SQL_FIELD(Side, status, "i.status"),
-	SQL_FIELD(Side, recorded, "(SELECT d.deployment FROM promote.deployment AS d WHERE " SAME_INSTANCE("d", "i")
-			  " AND d.revision = i.revision AND d.action = 'PLAN' AND d.plan_facts IS NOT NULL"
-			  " ORDER BY d.deployment DESC LIMIT 1)")
+	SQL_FIELD(Side, recorded, "(SELECT d.deployment FROM promote_internal.last_recorded_plan(i.project, i.environment,"
+			  " i.component) AS d WHERE d.revision = i.revision)")
 };
 
 /* Refuse to compare two that are not of one component. */
@@ -114,7 +114,7 @@ read_deployment(const Sql *sql, Side *side)
 	if (side->deployment == 0)
 		side->deployment = last;
 	rows = sql_read(sql, &read, AS_KEY(&side->key), AS_INT(side->deployment));
-	if (!sql_row(&rows, 0, side) || !deployment_carries(sql, &side->key, side->deployment, true, &side->carried))
+	if (!sql_row(&rows, 0, side) || !deployment_carries(sql, &side->key, side->deployment, true, &side->state.carried))
 		refuse_unknown_deployment(sql, &side->key, side->deployment);
 }
 
@@ -128,17 +128,17 @@ read_desired(const Sql *sql, Side *side)
 	SqlRows		rows;
 
 	proposal_from(sql, &side->key, side->key.environment, NULL, NULL, true, &proposed);
-	if (proposed.current_revision == 0)
+	if (proposal_is_fresh(&proposed))
 		refuse_unconfigured(&side->key, "Configure it first, with promote.configure_instance.");
 	proposal_require_release(sql, &proposed);
 	rows = sql_read(sql, &read, AS_KEY(&side->key));
 	(void) sql_row(&rows, 0, side);
 	proposed.proposal.rendered = json_render(proposal->params, proposal->parameters, true);
 	proposal_render_references(&proposed);
-	proposal_carried(&proposed, &side->carried);
-	side->carried.revision = proposed.current_revision;
-	side->carried.kept = proposal->own_kept;
-	memcpy(side->other_schemas, proposal->other_schemas, sizeof(side->other_schemas));
+	proposal_carried(&proposed, &side->state.carried);
+	side->state.carried.revision = proposed.current_revision;
+	side->state.carried.kept = proposal->own_kept;
+	memcpy(side->state.other_schemas, proposal->other_schemas, sizeof(side->state.other_schemas));
 }
 
 /* Put one row. */
@@ -166,16 +166,12 @@ json_from_number(int32 number)
 	return json_from_view(&value);
 }
 
-/*
- * Put the releases, the leaves and the references that differ.  A value is masked if any release of
- * either side calls it sensitive.
- */
-static void
-put_entries(FunctionCallInfo fcinfo, const Side *a, const Side *b)
+/* What must not be seen of two states: what any release of either calls sensitive, wherever the value is by now. */
+Mask *
+compared_mask(const Compared *a, const Compared *b)
 {
-	const Side *sides[] = {a, b};
+	const Compared *sides[] = {a, b};
 	Mask	   *mask = mask_create(a->carried.schema);
-	Entries		entries = {NULL};
 
 	mask_add_schema(mask, b->carried.schema);
 	for (int i = 0; i < lengthof(sides); i++)
@@ -186,9 +182,26 @@ put_entries(FunctionCallInfo fcinfo, const Side *a, const Side *b)
 		for (int j = 0; j < lengthof(sides[i]->other_schemas); j++)
 			mask_add_schema(mask, sides[i]->other_schemas[j]);
 	}
-	entries_add_release(&entries, &a->carried, &b->carried);
-	entries_add_leaves(&entries, mask, &a->carried, &b->carried);
-	entries_add_references(&entries, a->carried.references, b->carried.references, NIL);
+	return mask;
+}
+
+/* Add the releases, the leaves and the references in which two states differ. */
+void
+compared_entries(const Compared *a, const Compared *b, Entries *entries)
+{
+	entries_add_release(entries, &a->carried, &b->carried);
+	if (a->carried.params != b->carried.params && !json_is_copy(a->carried.params, b->carried.params))
+		entries_add_leaves(entries, compared_mask(a, b), &a->carried, &b->carried);
+	entries_add_references(entries, a->carried.references, b->carried.references, NIL);
+}
+
+/* Put the releases, the leaves and the references that differ. */
+static void
+put_entries(FunctionCallInfo fcinfo, const Side *a, const Side *b)
+{
+	Entries		entries = {NULL};
+
+	compared_entries(&a->state, &b->state, &entries);
 	for (Size i = 0; i < entries.count; i++)
 	{
 		const Entry *entry = &entries.list[i];
@@ -215,15 +228,24 @@ put_resources(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side
 	result_add_rows(fcinfo, &rows);
 }
 
+/* Take the references of a side as all environments would have them that are wired alike. */
+static void
+relate_references(Side *side)
+{
+	side->state.carried.references = reference_relative(&side->key, side->state.carried.references);
+}
+
 /* Put all rows. */
 static void
-put_all(const Sql *sql, FunctionCallInfo fcinfo, const Side *a, const Side *b)
+put_all(const Sql *sql, FunctionCallInfo fcinfo, Side *a, Side *b)
 {
+	relate_references(a);
+	relate_references(b);
 	put_words(fcinfo, "action", a->action, b->action);
 	put_words(fcinfo, "status", a->status, b->status);
-	if (a->carried.revision != b->carried.revision)
-		put_row(fcinfo, "revision", NULL, "change", json_from_number(a->carried.revision),
-				json_from_number(b->carried.revision), false);
+	if (a->state.carried.revision != b->state.carried.revision)
+		put_row(fcinfo, "revision", NULL, "change", json_from_number(a->state.carried.revision),
+				json_from_number(b->state.carried.revision), false);
 	put_entries(fcinfo, a, b);
 	put_resources(sql, fcinfo, a, b);
 }

@@ -18,6 +18,7 @@
 #include "json/path.h"
 #include "promotion/past.h"
 #include "registry/instance.h"
+#include "registry/release.h"
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_leaf_history);
@@ -147,10 +148,10 @@ add_release(History *history)
 static Mask *
 step_mask(const History *history, const Jsonb *old, const Jsonb *new)
 {
-	Mask	   *mask = mask_create(past_schema(history->sql, history->at));
+	Mask	   *mask = mask_create(release_schema(history->sql, history->at->bundle, history->at->version, true));
 
 	if (history->before)
-		mask_add_schema(mask, past_schema(history->sql, history->before));
+		mask_add_schema(mask, release_schema(history->sql, history->before->bundle, history->before->version, true));
 	mask_add_schema(mask, history->now_schema);
 	mask_add_both(mask, new, history->parameters, history->at->kept);
 	mask_add_both(mask, old, history->parameters, history->before ? history->before->kept : NULL);
@@ -230,18 +231,19 @@ put_history(History *history)
 
 	while (at)
 	{
-		PastRevision *before = past_read(history->sql, &history->key, at->revision - 1);
+		PastRevision *older = past_read(history->sql, &history->key, at->revision - 1);
 
 		CHECK_FOR_INTERRUPTS();
 		history->at = at;
-		history->before = before;
+		/* an earlier generation of the environment is no beginning of the next one, which takes a number itself */
+		history->before = older && older->revision == at->revision - 1 ? older : NULL;
 		MemoryContextSwitchTo(step);
 		put_step(history);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(step);
 		if (at != history->now)
 			past_free(at);
-		at = before;
+		at = older;
 	}
 }
 
@@ -260,7 +262,7 @@ promote_leaf_history(PG_FUNCTION_ARGS)
 	history.configs = (PastConfigs) {history.key.project, CurrentMemoryContext};
 	history.now = past_newest(&sql, &history.key);
 	history.now_params = past_params_kept(&sql, history.key.project, history.now);
-	history.now_schema = past_schema(&sql, history.now);
+	history.now_schema = release_schema(&sql, history.now->bundle, history.now->version, true);
 	history.parameters = past_parameters(&sql, &history.key);
 	put_history(&history);
 	sql_leave(&sql);

@@ -56,6 +56,7 @@ static const SqlField place_fields[] = {
 	SQL_FIELD(Place, rules.require_no_drift, "e.require_no_drift"),
 	SQL_FIELD(Place, rules.require_proven_release, "e.require_proven_release"),
 	SQL_FIELD(Place, rules.require_artifact_digest, "e.require_artifact_digest"),
+	SQL_FIELD(Place, rules.require_structure, "e.require_structure::pg_catalog.text"),
 	SQL_FIELD(Place, rules.required_soak, "e.required_soak"),
 	SQL_FIELD(Place, rules.path_only, "e.source_policy = 'path'"),
 	SQL_FIELD(Place, pinned, "e.version_policy = 'pinned'"),
@@ -78,6 +79,7 @@ typedef struct Cell
 	char		name[KEY_SIZE]; /* the hash's key */
 	InstanceKey key;
 	SourceStatus runs;
+	char	   *waits_for;		/* what of other components its next deployment waits for; NULL: nothing */
 	int32		revision;		/* 0: it desires nothing yet */
 	char	   *bundle;
 	Release		desired;		/* no version: none matches its constraint */
@@ -100,6 +102,7 @@ static const SqlField cell_fields[] = {
 	SQL_FIELD(Cell, key.component, "c.component"),
 	SQL_FIELD(Cell, runs.status, "c.status"),
 	SQL_FIELD(Cell, runs.since, "c.since"),
+	SQL_FIELD(Cell, waits_for, "c.waits_for"),
 	SQL_FIELD(Cell, runs.deployed_revision, "c.deployed_revision"),
 	SQL_FIELD(Cell, runs.deployed_version, "c.deployed_version"),
 	SQL_FIELD(Cell, runs.deployed_digest, "c.deployed_digest"),
@@ -175,7 +178,8 @@ find(HTAB *hash, const char *project, const char *environment, const char *compo
 static void
 read_places(const Sql *sql, Matrix *matrix)
 {
-	static Statement read = SQL_ROWS(place_fields, "SELECT $* FROM promote.environment AS e WHERE e.project = ANY ($1)");
+	static Statement read = SQL_ROWS(place_fields, "SELECT $* FROM promote.environment AS e WHERE e.project = ANY ($1)"
+									 " AND e.archived_at IS NULL");
 	SqlRows		rows = sql_read(sql, &read, AS_TEXTS(matrix->projects));
 
 	for (uint64 i = 0; i < rows.count; i++)
@@ -359,8 +363,8 @@ typedef struct Composing
 
 /*
  * Compose what would be promoted, for the gate of drift, which lets what was
- * deployed already pass, and for destinations without a configuration, to which
- * much may be missing.  That takes longer than all other gates together.  attempt
+ * deployed already pass, for that of structure, and for destinations without a
+ * configuration, to which much may be missing.  That takes longer than all other gates together.  attempt
  * runs this: what cannot be composed is refused.
  */
 static void
@@ -375,13 +379,12 @@ compose_case(void *state)
 	ProposedRevision *proposed = &promotion.proposed;
 
 	promotion_read(composing->sql, &promotion, true);
-	if (proposed->current_revision == 0)
+	if (proposal_is_fresh(proposed))
 		proposal_check(proposed);
 	proposed->digest = config_digest(composing->at->key.project, proposed->proposal.params);
 	composing->gate->digest = proposed->digest;
-	composing->gate->rendered_digest =
-		config_digest(composing->at->key.project,
-					  json_render(proposed->proposal.params, proposed->proposal.parameters, true));
+	composing->gate->params = json_render(proposed->proposal.params, proposed->proposal.parameters, true);
+	composing->gate->rendered_digest = config_digest(composing->at->key.project, composing->gate->params);
 	if (stage_is_unchanged(proposed))
 		composing->gate->revision = composing->at->revision;
 }
@@ -407,7 +410,7 @@ judge(const Sql *sql, const Place *to, const Cell *cell, const Cell *at, GateCas
 
 	gate->known = &known;
 	/* what is wrong with one instance is said of that one, and the others are judged */
-	if (((gate->require_no_drift && at->differs) || at->revision == 0) && !release->blocked)
+	if (((gate->require_no_drift && at->differs) || gate->require_structure || at->revision == 0) && !release->blocked)
 		composed = attempt(compose_case, &composing, &refusal);
 	gate_judge_unstaged(sql, gate);
 	if (!composed)
@@ -670,7 +673,8 @@ put_cell(FunctionCallInfo fcinfo, const Sql *sql, Matrix *matrix, const Cell *ce
 			   AS_TEXTS(onward.next ? names_array(onward.next) : (Datum) 0),
 			   sql_value(BOOLOID, onward.next == NIL, BoolGetDatum(onward.promotable)),
 			   AS_TEXT(onward.why_not.len > 0 ? onward.why_not.data : NULL),
-			   AS_TEXT(behind.upstream), behind.releases, behind.leaves, AS_TEXT(cell->artifact_digest));
+			   AS_TEXT(behind.upstream), behind.releases, behind.leaves, AS_TEXT(cell->artifact_digest),
+			   AS_TEXT(cell->waits_for));
 }
 
 /* Order cells by project, then by the depth of their environment, then by names; for qsort_arg. */

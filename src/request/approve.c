@@ -1,7 +1,7 @@
 /*
- * approve.c: voting for a whole request, item by item.
+ * approve.c: voting for a whole request.
  *
- * Each vote is taken under the locks that a vote on a single plan takes, so that
+ * Votes are taken under the locks that a vote on a single plan takes, so that
  * rejections and deployments beside it come before or after it.  The request itself
  * is not locked: it may move meanwhile, and a vote is on the plan that it names.
  * Instances are locked by component.
@@ -75,43 +75,50 @@ nothing_to_approve(const PromotionRequest *request, const RequestItem *item)
 	return (ItemVote) {.voted = false};
 }
 
-/* Vote for an item's plan, which is completed, under the locks of its case. */
+/* What has become of the vote for an item, by the outcome of voting on its plan. */
 static ItemVote
-vote(const Sql *sql, const InstanceKey *key, const RequestItem *item, const char *message)
+vote_of(const GateCase *gate, const VoteOutcome *outcome)
 {
-	GateCase	gate;
-	VoteOutcome outcome;
-
-	rule_hold_case(sql, key);
-	gate_open(sql, key, item->planned.number, GetCurrentTimestamp(), &gate);
-	approval_vote(sql, &gate, true, message, &outcome);
-	if (outcome.given > 0)
-		notify(&(Notice) {gate.instance, 0, gate.deployment, "APPROVE", NULL});
-	if (outcome.given + outcome.standing == 0 && outcome.code == NULL)
+	if (outcome->given > 0)
+		notify(&(Notice) {gate->instance, 0, gate->deployment, "APPROVE", NULL});
+	if (outcome->given + outcome->standing == 0 && outcome->code == NULL)
 		return (ItemVote) {false, "no_rule", psprintf("No rule of environment \"%s\" asks for approvals of it.",
-													  key->environment)};
+													  gate->key.environment)};
 	return (ItemVote) {
-		.voted = outcome.given + outcome.standing > 0,
-		.code = outcome.code ? outcome.code : outcome.standing > 0 ? APPROVAL_VOTED : NULL,
-		.reason = outcome.words.len > 0 ? outcome.words.data : NULL
+		.voted = outcome->given + outcome->standing > 0,
+		.code = outcome->code ? outcome->code : outcome->standing > 0 ? APPROVAL_VOTED : NULL,
+		.reason = outcome->words.len > 0 ? outcome->words.data : NULL
 	};
 }
 
-/* Vote for an item if there is something to vote for, and put its row; sql/request/request.sql has its columns. */
+/* Vote for the items, which are in the order of their keys, where there is something to vote for. */
 static void
-put_vote(FunctionCallInfo fcinfo, const PromotionRequest *request, const RequestItem *item, const char *message)
+vote(const Sql *sql, const PromotionRequest *request, const RequestItem *items, int count, const char *message,
+	 ItemVote *votes)
 {
-	InstanceKey key = request_instance(request, item->component);
-	ItemVote	result;
-	Sql			sql;
+	InstanceKey *keys = palloc(count * sizeof(InstanceKey));
+	GateCase   *gates = palloc(count * sizeof(GateCase));
+	VoteOutcome *outcomes = palloc(count * sizeof(VoteOutcome));
+	ItemVote  **asked = palloc(count * sizeof(ItemVote *));
+	int			plans = 0;
 
-	sql_enter(&sql);
-	result = nothing_to_approve(request, item);
-	if (result.code == NULL)
-		result = vote(&sql, &key, item, message);
-	result_put(fcinfo, AS_NUMBER(item->wave), AS_TEXT(item->component), AS_TEXT(instance_key_name(&key)),
-			   AS_NUMBER(item->planned.number), AS_BOOL(result.voted), AS_TEXT(result.code), AS_TEXT(result.reason));
-	sql_leave(&sql);
+	for (int i = 0; i < count; i++)
+	{
+		votes[i] = nothing_to_approve(request, &items[i]);
+		if (votes[i].code)
+			continue;
+		asked[plans] = &votes[i];
+		keys[plans] = request_instance(request, items[i].component);
+		gates[plans] = (GateCase) {.key = keys[plans],.deployment = items[i].planned.number};
+		plans++;
+	}
+	if (plans == 0)
+		return;
+	(void) rule_hold_cases(sql, keys, plans);
+	gate_open_all(sql, gates, plans);
+	approval_vote(sql, gates, plans, true, message, outcomes);
+	for (int i = 0; i < plans; i++)
+		*asked[i] = vote_of(&gates[i], &outcomes[i]);
 }
 
 /*
@@ -124,6 +131,7 @@ promote_approve_request(PG_FUNCTION_ARGS)
 	char	   *message = argument_text(fcinfo, 2);
 	PromotionRequest request;
 	RequestItem *items;
+	ItemVote   *votes;
 	int			count;
 	Sql			sql;
 
@@ -133,12 +141,17 @@ promote_approve_request(PG_FUNCTION_ARGS)
 	request_read(&sql, &request);
 	access_require_of(sql.user, "approve", request.project, request.destination_environment);
 	items = request_items(&sql, &request, PART_ALL, &count);
-	sql_leave(&sql);
 	qsort(items, count, sizeof(RequestItem), compare_items);
+	votes = palloc(count * sizeof(ItemVote));
+	vote(&sql, &request, items, count, message, votes);
 	for (int i = 0; i < count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		put_vote(fcinfo, &request, &items[i], message);
+		InstanceKey key = request_instance(&request, items[i].component);
+
+		result_put(fcinfo, AS_NUMBER(items[i].wave), AS_TEXT(items[i].component), AS_TEXT(instance_key_name(&key)),
+				   AS_NUMBER(items[i].planned.number), AS_BOOL(votes[i].voted), AS_TEXT(votes[i].code),
+				   AS_TEXT(votes[i].reason));
 	}
+	sql_leave(&sql);
 	return (Datum) 0;
 }

@@ -269,7 +269,7 @@ item_document(const PromotionRequest *request, const RequestItem *item, const It
 
 		json_build_number(&builder, "source_revision", proposed->source_revision);
 		json_build_field(&builder, "source_digest", audit_hex(proposal->source_digest));
-		json_build_number(&builder, "base_revision", proposed->current_revision);
+		json_build_number(&builder, "base_revision", proposal_desired(proposed));
 		json_build_field(&builder, "version", proposed->proposal.version);
 		json_build_field(&builder, "digest", audit_hex(proposed->digest));
 		json_build_field(&builder, "rendered_digest", audit_hex(proposal->rendered_digest));
@@ -347,27 +347,13 @@ judge_proposal(const Sql *sql, const PromotionRequest *request, const ItemPropos
 	gate_open_order(sql, &proposal->promotion.destination, &order, gate);
 	gate->digest = proposed->digest;
 	gate->rendered_digest = proposal->rendered_digest;
+	gate->params = proposed->proposal.rendered;
 	gate->references = proposed->references;
 	gate->secrets = proposed->copied_secrets;
 	gate->source_environment = request->source_environment;
 	gate->source_revision = proposed->source_revision;
 	gate->source_digest = proposal->source_digest;
 	gate_judge(sql, gate, GATES_EARLY);
-}
-
-/* Add a reason to the array that is open. */
-static void
-add_blocker(JsonBuilder *builder, const char *code, const char *message, TimestampTz until,
-			const char *liftable_by)
-{
-	json_build_begin_object(builder);
-	json_build_field(builder, "code", code);
-	json_build_field(builder, "message", message);
-	if (until != GATE_NO_TIME)
-		json_build_field(builder, "until", audit_time(until));
-	if (liftable_by)
-		json_build_field(builder, "liftable_by", liftable_by);
-	json_build_end_object(builder);
 }
 
 /*
@@ -388,14 +374,14 @@ item_blockers(const Sql *sql, const PromotionRequest *request, const ItemProposa
 	{
 		const ItemObstacle *obstacle = lfirst(cell);
 
-		add_blocker(&builder, obstacle->code, obstacle->message, GATE_NO_TIME, NULL);
+		gate_build_reason(&builder, obstacle->code, obstacle->message, GATE_NO_TIME, NULL);
 	}
 	foreach(cell, gate.blockers)
 	{
 		const Blocker *blocker = lfirst(cell);
 
 		if (!blocker->overridden)
-			add_blocker(&builder, blocker->code, blocker->message, blocker->until, blocker->liftable_by);
+			gate_build_reason(&builder, blocker->code, blocker->message, blocker->until, blocker->liftable_by);
 	}
 	return json_builder_finish(&builder);
 }
@@ -429,7 +415,7 @@ refusal_blocker(const Refusal *refusal)
 	JsonBuilder	builder;
 
 	json_begin_array(&builder);
-	add_blocker(&builder, refusal_code(refusal->sqlstate), refusal->message, GATE_NO_TIME, NULL);
+	gate_build_reason(&builder, refusal_code(refusal->sqlstate), refusal->message, GATE_NO_TIME, NULL);
 	return json_builder_finish(&builder);
 }
 
@@ -479,7 +465,7 @@ keep_item(Preview *preview, const ItemProposal *proposal, const Jsonb *blockers)
 	item->status = ITEM_PENDING;
 	item->skip_reason = proposal ? request_copy_document(&preview->request, proposal->skip_reason) : NULL;
 	item->source_revision = proposed ? proposed->source_revision : 0;
-	item->base_revision = proposed ? proposed->current_revision : 0;
+	item->base_revision = proposed ? proposal_desired(proposed) : 0;
 	item->version = staged ? pstrdup(proposed->proposal.version) : NULL;
 	item->rendered_digest = staged ? DatumGetByteaPCopy(PointerGetDatum(proposal->rendered_digest)) : NULL;
 	preview->shown[preview->current] = (Shown) {

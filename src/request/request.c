@@ -205,20 +205,14 @@ refuse_unknown(const Sql *sql, const PromotionRequest *request)
 static void
 lock_request(const Sql *sql, const PromotionRequest *request, bool emergency)
 {
-#define REQUEST_ROW "SELECT r.ctid FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")
-	static Statement at_once = {REQUEST_ROW " FOR NO KEY UPDATE SKIP LOCKED"};
-	static Statement find = {REQUEST_ROW};
 	const RowToLock row = {
-		.table = "promotion_request",
+		.key = {"promotion_request", "promotion_request_pkey", {AS_REQUEST(request)}, 2},
+		.mode = LockTupleNoKeyExclusive,
 		.what = psprintf("request %d of project \"%s\"", request->number, request->project),
-		.project = request->project,
-		.at_once = &at_once,
-		.find = &find,
-		.key = {AS_REQUEST(request)},
-		.columns = 2
+		.project = request->project
 	};
 
-	if (!(emergency ? row_rescue(sql, &row) : row_lock(sql, &row)))
+	if (!(emergency ? row_rescue(sql, &row, rescue_deadline()) : row_lock(&row)))
 		refuse_unknown(sql, request);
 }
 
@@ -251,7 +245,7 @@ request_read(const Sql *sql, PromotionRequest *request)
 
 	if (rows.count == 0)
 		refuse_unknown(sql, request);
-	audit_read_head(sql, request->project, request_subject(request), &request->head);
+	audit_read_head(request->project, request_subject(request), &request->head);
 	inner = MemoryContextSwitchTo(request->context);
 	(void) sql_row(&rows, 0, request);
 	if (request->selector)
@@ -515,6 +509,7 @@ request_abort_queued(const Sql *sql, const PromotionRequest *request, const char
 									 " WHERE " OF_REQUEST("q") " ORDER BY q.component, q.deployment");
 	SqlRows		rows = sql_run(sql, &read, AS_REQUEST(request));
 	Queued		queued;
+	TimestampTz end = rescue_deadline();
 
 	for (uint64 i = 0; sql_row(&rows, i, &queued); i++)
 	{
@@ -524,7 +519,7 @@ request_abort_queued(const Sql *sql, const PromotionRequest *request, const char
 
 		CHECK_FOR_INTERRUPTS();
 		sql_enter(&own);
-		instance_rescue(&own, &key);
+		instance_rescue(&own, &key, end);
 		deployment_load(&own, &key, queued.deployment, &deployment);
 		if (deployment.status == DEPLOYMENT_PENDING || deployment.status == DEPLOYMENT_APPROVED)
 			deployment_step(&own, &deployment, DEPLOYMENT_ABORTED, reason);

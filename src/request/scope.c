@@ -23,6 +23,7 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include "ledger/guard.h"
+#include "registry/archived.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/rule_hold.h"
@@ -44,6 +45,7 @@ typedef struct Candidate
 	char	   *component;
 	Jsonb	   *skip_reason;	/* code and message; NULL: it is promoted */
 	Jsonb	   *attributes;		/* effective, of the destination */
+	int32		rank;			/* how many components it depends on come before it, one after the other */
 	int			wave;			/* 0: none yet */
 } Candidate;
 
@@ -54,7 +56,8 @@ typedef struct Opening
 	Jsonb	   *scope;
 	Jsonb	   *waves;			/* NULL: none */
 	List	   *components;		/* char *: those that the scope names; NIL: it names none */
-	Candidate  *candidates;
+	Candidate  *candidates;		/* by name */
+	Candidate **in_order;		/* the same by rank and name */
 	int			count;
 } Opening;
 
@@ -212,6 +215,8 @@ take_arguments(FunctionCallInfo fcinfo, Opening *opening)
 	request->destination_environment = argument_required(fcinfo, DESTINATION, "destination environment");
 	access_require_in("promote", request->project, request->destination_environment);
 	access_require_in("view", request->project, request->source_environment);
+	require_in_use(&(InstanceKey) {request->project, request->source_environment});
+	require_in_use(&(InstanceKey) {request->project, request->destination_environment});
 	opening->scope = argument_optional_params(fcinfo, SCOPE, "scope");
 	request->strategy = argument_word(fcinfo, STRATEGY, "strategy", request_strategies);
 	opening->waves = argument_waves(fcinfo);
@@ -320,19 +325,44 @@ require_environment(const Sql *sql, const PromotionRequest *request, const char 
 static void
 check_environments(const Sql *sql, const PromotionRequest *request)
 {
+	InstanceKey source = {request->project, request->source_environment, ""};
 	InstanceKey destination = {request->project, request->destination_environment, ""};
 
+	environment_hold(sql, &source);
+	environment_hold(sql, &destination);
 	rule_changed(sql, RULE_ALL, "promotion_request", request->project, request->destination_environment);
 	rule_hold(RULE_PATHS, request->project, request->destination_environment, rule_view());
 	(void) require_environment(sql, request, request->source_environment);
 	path_require(sql, &destination, request->source_environment,
-				 require_environment(sql, request, request->destination_environment), false);
+				 require_environment(sql, request, request->destination_environment), false, NULL);
 }
 
 /* The columns of promote_internal.request_candidates AS n. */
 static const SqlField candidate_fields[] = {
-	SQL_FIELDS(Candidate, "n", component, attributes, skip_reason)
+	SQL_FIELDS(Candidate, "n", component, attributes, skip_reason, rank)
 };
+
+/* Compare two candidates by rank and name, for qsort. */
+static int
+compare_rank(const void *a, const void *b)
+{
+	const Candidate *first = *(Candidate *const *) a;
+	const Candidate *second = *(Candidate *const *) b;
+
+	if (first->rank != second->rank)
+		return first->rank < second->rank ? -1 : 1;
+	return strcmp(first->component, second->component);
+}
+
+/* Put the candidates into the order in which waves take them: what is needed first, then by name. */
+static void
+order_candidates(Opening *opening)
+{
+	opening->in_order = palloc_extended(Max(opening->count, 1) * sizeof(Candidate *), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < opening->count; i++)
+		opening->in_order[i] = &opening->candidates[i];
+	qsort(opening->in_order, opening->count, sizeof(Candidate *), compare_rank);
+}
 
 /* Read the components of the scope, by name. */
 static void
@@ -351,6 +381,7 @@ read_candidates(const Sql *sql, Opening *opening)
 	opening->candidates = palloc_extended(Max(rows.count, 1) * sizeof(Candidate), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint64 i = 0; sql_row(&rows, i, &opening->candidates[i]); i++)
 		;
+	order_candidates(opening);
 }
 
 /* Compare a name with a candidate's, for bsearch. */
@@ -503,7 +534,7 @@ fill_wave(Opening *opening, int wave, int size, Jsonb *selector)
 
 	for (int i = 0; i < opening->count && filled < size; i++)
 	{
-		Candidate  *candidate = &opening->candidates[i];
+		Candidate  *candidate = opening->in_order[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (candidate->wave > 0 || candidate->skip_reason ||
@@ -551,8 +582,46 @@ assign_waves(Opening *opening)
 		fill_wave(opening, 1, PG_INT32_MAX, NULL);
 	else
 		for (int i = 0; i < opening->count; i++)
-			if (opening->candidates[i].skip_reason == NULL)
-				opening->candidates[i].wave = ++wave;
+			if (opening->in_order[i]->skip_reason == NULL)
+				opening->in_order[i]->wave = ++wave;
+}
+
+/* A component and one that it depends on. */
+typedef struct Dependency
+{
+	char	   *component;
+	char	   *depends_on;
+} Dependency;
+
+static const SqlField dependency_fields[] = {
+	SQL_FIELDS(Dependency, "d", component, depends_on)
+};
+
+/*
+ * Refuse waves of selectors that would take a component before one that it depends on: its
+ * wave would wait in the queue for a later one.
+ */
+static void
+check_waves_order(const Sql *sql, const Opening *opening)
+{
+	static Statement read = SQL_ROWS(dependency_fields, "SELECT $* FROM promote.component_dependency AS d"
+									 " WHERE d.project = $1 ORDER BY d.component, d.depends_on");
+	SqlRows		rows;
+	Dependency	dependency;
+
+	if (opening->waves == NULL)
+		return;
+	rows = sql_run(sql, &read, AS_TEXT(opening->request.project));
+	for (uint64 i = 0; sql_row(&rows, i, &dependency); i++)
+	{
+		const Candidate *candidate = find_candidate(opening, dependency.component);
+		const Candidate *needed = find_candidate(opening, dependency.depends_on);
+
+		if (candidate && needed && candidate->wave > 0 && candidate->wave < needed->wave)
+			refuse_argument("waves", psprintf("Wave %d takes \"%s\" before \"%s\", which it depends on, in wave %d.",
+											  candidate->wave, candidate->component, needed->component, needed->wave),
+							"Let their selectors go along promote.component_dependency.");
+	}
 }
 
 /* ---- writing ---- */
@@ -659,7 +728,10 @@ find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const ch
 				  " r.fallback_owner, r.ticket, r.message, r.include_other_changes, r.copy_secrets,"
 				  " r.copy_remote_references, r.pin, r.reprovision, r.choice, r.choices) IS NOT DISTINCT FROM ($3, $4,"
 				  " $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19,"
-				  " $20, $21, $22, $23)")
+				  " $20, $21, $22, $23)"
+				  /* of an environment that is over there is nothing to come back to */
+				  " AND NOT EXISTS (SELECT FROM promote.environment AS e WHERE e.project = r.project"
+				  " AND e.environment IN (r.source_environment, r.destination_environment) AND e.opened_at > r.created_at)")
 	};
 	static Statement find = SQL_ROWS(fields, "SELECT $* FROM promote.promotion_request AS r"
 									 " WHERE r.project = $1 AND r.idempotency_key = $2");
@@ -674,8 +746,8 @@ find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const ch
 		ereport(ERROR,
 				(errcode(PM_KEY_REUSED),
 				 errmsg("idempotency key \"%s\" was used for another call", key),
-				 errdetail("It belongs to request %d of project \"%s\", with other arguments.", found.request,
-						   opening->request.project),
+				 errdetail("It belongs to request %d of project \"%s\", with other arguments or of before an environment "
+						   "was archived.", found.request, opening->request.project),
 				 errhint("Use a new key for a new request.")));
 	opening->request.number = found.request;
 	return true;
@@ -738,6 +810,7 @@ promote_open_request(PG_FUNCTION_ARGS)
 	check_overrides(&opening);
 	check_items_choices(&opening);
 	assign_waves(&opening);
+	check_waves_order(&sql, &opening);
 	items = items_document(&opening);
 	check_free(&sql, request, items);
 	write_request(&sql, fcinfo, &opening, key);

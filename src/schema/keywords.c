@@ -365,7 +365,7 @@ handle_dynamic_ref(const Said *said)
 static void
 handle_marks(const Said *said)
 {
-	static const char *const names[] = {"copyable", "immutable", "sensitive", "key"};
+	static const char *const names[] = {"copyable", "immutable", "sensitive", "key", "scale"};
 	JsonbValue	mark;
 
 	for (int i = 0; i < lengthof(names) && json_is_object(said->value); i++)
@@ -375,7 +375,7 @@ handle_marks(const Said *said)
 		if (json_find(said->value, names[i], &mark))
 			require(&mark, &step, strcmp(names[i], "key") == 0 ? SCHEMA_TYPE_STRING : SCHEMA_TYPE_BOOLEAN);
 	}
-	said->node->marks = schema_marks_said(said->node->keywords);
+	said->node->marks |= schema_marks_said(said->node->keywords);
 }
 
 /* The flag of a type's name; raises if it is none of the seven. */
@@ -419,6 +419,7 @@ handle_enum(const Said *said)
 	SchemaNode *node = said->node;
 
 	node->enumerated = true;
+	node->marks |= SCHEMA_ENUMERATED;
 	node->value_count = json_count(said->value);
 	node->values = schema_allocate(sizeof(JsonbValue), Max(node->value_count, 1));
 	json_foreach(item, said->value)
@@ -429,6 +430,7 @@ handle_enum(const Said *said)
 static void
 handle_const(const Said *said)
 {
+	said->node->marks |= SCHEMA_ENUMERATED;
 	said->node->constant = palloc(sizeof(JsonbValue));
 	*said->node->constant = *said->value;
 }

@@ -26,6 +26,9 @@ typedef struct Schema Schema;
 #define SCHEMA_IMMUTABLE	0x02	/* "$md.immutable": true */
 #define SCHEMA_SENSITIVE	0x04	/* "$md.sensitive": true */
 #define SCHEMA_KEYED		0x08	/* "$md.key": "name" */
+#define SCHEMA_SCALE		0x10	/* "$md.scale": true */
+#define SCHEMA_KIND			0x20	/* "$md.scale": false */
+#define SCHEMA_ENUMERATED	0x40	/* "enum" or "const", which are no marks, but tell of a location likewise */
 
 /* One violation; the strings live until the collector returns. */
 typedef struct SchemaViolation

@@ -214,6 +214,7 @@ static const SchemaKeyword keywords[] = {
 	{"minItems", D7 | VALIDATION, A_NUMBER, KEYWORD_COUNT, IN_ARRAY(min_items)},
 	{"readOnly", D7 | META_DATA, A_BOOLEAN, KEYWORD_SHAPE},
 	{"required", D7 | VALIDATION, ANY, KEYWORD_REQUIRED},
+	{"$md.scale", ANYWHERE, A_BOOLEAN, KEYWORD_MARKS},
 	{"maxLength", D7 | VALIDATION, A_NUMBER, KEYWORD_COUNT, IN_STRING(max_length)},
 	{"minLength", D7 | VALIDATION, A_NUMBER, KEYWORD_COUNT, IN_STRING(min_length)},
 	{"writeOnly", D7 | META_DATA, A_BOOLEAN, KEYWORD_SHAPE},
@@ -367,7 +368,9 @@ schema_marks_said(const JsonbContainer *object)
 		{"$md.copyable", {.type = jbvBool,.val.boolean = false}, SCHEMA_NONCOPYABLE},
 		{"$md.immutable", {.type = jbvBool,.val.boolean = true}, SCHEMA_IMMUTABLE},
 		{"$md.sensitive", {.type = jbvBool,.val.boolean = true}, SCHEMA_SENSITIVE},
-		{"$md.key", {.type = jbvString}, SCHEMA_KEYED}
+		{"$md.key", {.type = jbvString}, SCHEMA_KEYED},
+		{"$md.scale", {.type = jbvBool,.val.boolean = true}, SCHEMA_SCALE},
+		{"$md.scale", {.type = jbvBool,.val.boolean = false}, SCHEMA_KIND}
 	};
 	JsonbValue	keywords = {.type = jbvBinary, .val.binary.data = unconstify(JsonbContainer *, object)};
 	JsonbValue	nest;

@@ -17,6 +17,7 @@
 #include "grant/access.h"
 #include "json/digest.h"
 #include "ledger/audit.h"
+#include "registry/archived.h"
 #include "registry/instance.h"
 #include "secret/row.h"
 #include "secret/secret.h"
@@ -180,6 +181,7 @@ promote_set_secret(PG_FUNCTION_ARGS)
 
 	argument_instance(fcinfo, 0, "instance", &key);
 	access_require("secrets", &key);
+	require_in_use(&key);
 	take_value(fcinfo, 2, &value);
 	sql_enter(&sql);
 	instance_lock(&sql, &key, true);
@@ -203,6 +205,7 @@ promote_remove_secret(PG_FUNCTION_ARGS)
 
 	argument_instance(fcinfo, 0, "instance", &key);
 	access_require("secrets", &key);
+	require_in_use(&key);
 	sql_enter(&sql);
 	instance_lock(&sql, &key, true);
 	removed = secret_row_delete(&sql, &key, name);

@@ -59,11 +59,11 @@ my @types = qw(null boolean object array number string integer);
 my @bounds = qw(minimum maximum exclusiveMinimum exclusiveMaximum multipleOf);
 my @counts = qw(minLength maxLength minItems maxItems minProperties maxProperties);
 my @texts = qw($id $schema $comment title title title description format contentEncoding contentMediaType);
-my @marks = qw(copyable copyable copyable immutable sensitive);
+my @marks = qw(copyable copyable copyable immutable sensitive scale);
 my @keywords = (@bounds, @counts, qw(type type enum const required properties properties items items pattern uniqueItems
 	if anyOf
 	oneOf $ref $ref md md md default text title));
-my @annotations = qw(title description default $md $md.copyable $md.immutable $md.sensitive);
+my @annotations = qw(title description default $md $md.copyable $md.immutable $md.sensitive $md.scale);
 my %dialects = (
 	old => dialect('http://json-schema.org/draft-07/schema#', 'definitions', [qw(additionalItems)], [], ['items'], []),
 	modern => dialect('https://json-schema.org/draft/2020-12/schema', '$defs',
@@ -678,7 +678,7 @@ CREATE FUNCTION pg_temp.facts(doc jsonb, s jsonb) RETURNS jsonb LANGUAGE sql AS 
 		(SELECT coalesce(jsonb_agg(DISTINCT instance_path || E'\t' || schema_path), '[]')
 			FROM promote.jsonb_schema_annotations(doc, s)
 			WHERE keyword IN ('title', 'description', 'default', '$md', '$md.copyable', '$md.immutable',
-				'$md.sensitive'))))
+				'$md.sensitive', '$md.scale'))))
 $$;
 
 -- Runs an expression; its result, or the SQLSTATE, with all of the refusal where it lacks something.

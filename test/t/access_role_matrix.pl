@@ -69,6 +69,7 @@ BEGIN
 		PERFORM promote.configure_instance(p || '-' || e || '-app', jsonb_build_object('size', 1, 'note', w),
 			message => w);
 		PERFORM promote.report_health(p || '-' || e || '-db', w, true, w);
+		PERFORM promote.tag_environment(p || '-' || e, 'now', w);
 	END LOOP;
 	FOR round IN 1 .. 2 LOOP
 		LOOP
@@ -205,29 +206,36 @@ sub forbidden {
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
-		compare_deployments compare_instances blame leaf_history
-		next_environments upstream_environments next_possible)),
+		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
+		preview_chain promotion_chain next_environments upstream_environments next_possible
+		preview_promote_environment preview_deploy_environment preview_rollback_environment
+		preview_archive_environment preview_decommission_environment preview_fork_environment)),
 	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
-	(map { $_ => 'promote' } qw(promote_instance promote_to_next apply_revision rollback_instance open_request
-		preview_request pause_request)),
+	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
+		promote_environment rollback_environment tag_environment open_request preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
-	(map { $_ => 'deploy' } qw(deploy_instance propose_deployment abort_deployment)),
-	(map { $_ => 'approve' } qw(approve_deployment reject_deployment approve_request)),
+	(map { $_ => 'deploy' } qw(deploy_instance deploy_many deploy_environment propose_deployment abort_deployment)),
+	plan_many => 'plan',
+	(map { $_ => 'approve' } qw(approve_deployment approve_many reject_deployment reject_many
+		approve_request)),
 	(map { $_ => 'override' } qw(override_gate review_override)),
 	(map { $_ => 'work' } qw(claim_deployment heartbeat_deployment append_deployment_log complete_deployment
-		fail_deployment release_deployment
+		fail_deployment release_deployment complete_many fail_many release_many
+		heartbeat_many
 		record_plan report_observed report_observed_digest report_health deployment_secrets)),
 	(map { $_ => 'secrets' } qw(set_secret remove_secret)),
+	# the two that end an environment, and begin one
+	(map { $_ => 'admin' } qw(archive_environment fork_environment)),
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	verify_audit => 'audit',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
-	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head verify_audit_head)),
+	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
 	(map { $_ => 'nobody' } qw(restore_guards config_digest secret_fingerprint)),
 	plan_instance => 'plan',
 	plan_and_deploy => 'plan deploy',
-	decommission_instance => 'decommission',
+	(map { $_ => 'decommission' } qw(decommission_instance decommission_environment)),
 );
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
@@ -247,14 +255,15 @@ my %argument = (
 	check_name => q{'smoke'}, worker => q{'w'}, name => q{'token'}, field => q{'network'}, reference => q{'net-1'},
 		strategy => q{'one_by_one'}, rollback_mode => q{'none'},
 	actions => q{'{PLAN}'}, selector => q{'{}'}, lease => q{'5 min'}, delay => q{'0'}, path => q{'.size'},
-		observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL', preset => 'NULL',
+		observed => q{'{"size": 1}'}, waves => 'NULL', expected_revision => 'NULL',
+		expected_revisions => 'NULL', plans => 'NULL', preset => 'NULL',
 	idempotency_key => q{'k'}, record => 'true', copy_secrets => 'false', execution_window => 'NULL', checks => q{'{}'},
 		to_revision => 'NULL', at => 'now()', deployment => '1',
 	plan => undef, revision => 'NULL', expires_after => 'NULL', soak => q{'0'}, batch => '1', source => q{'scan'},
 		value => q{'v'});
 my %of_type = (text => q{'text'}, integer => '1', bigint => '1', jsonb => q{'{}'}, boolean => 'false',
 	bytea => q{sha256('x')}, interval => 'NULL',
-	'timestamp with time zone' => 'now()', tstzrange => 'NULL', 'text[]' => q{'{}'});
+	'timestamp with time zone' => 'now()', tstzrange => 'NULL', 'text[]' => q{'{}'}, 'integer[]' => q{'{1}'});
 
 # The arguments of a function in a place: mine, other, or mine-hidden, where the destination is hidden.
 sub arguments {
@@ -264,11 +273,24 @@ sub arguments {
 	my %placed = (project => "'$project'", destination_environment => "'$to'", request => $hidden ? 1 : 2,
 		before => q{now()}, environment => $function->{name} =~ /environments/ ? "'$project-$to'" : "'$to'",
 			subject => "'$project-$to-db'",
+		instances => "ARRAY['$project-$to-db']",
 		(map { $_ => "'$project-$to-db'" } qw(instance to_instance dst b)),
 		(map { $_ => "'$project-staging-db'" } qw(src a)));
 	# what is promoted on comes from where it is seen, and leads to production
 	$placed{instance} = "'$project-staging-db'" if $function->{name} =~ /^(?:promote_to_next|apply_revision)$/;
-	my %own = (rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },
+	@placed{qw(source destination overrides expected_revision)} =
+		("ARRAY['$project-staging-db']", "ARRAY['$project-$to-db']", 'NULL', 'NULL')
+		if $function->{name} eq 'promote_many';
+	$placed{new_environment} = "'$project-forked'";
+	@placed{qw(environment src dst components to_request tag)} = ("'$project-$to'", "'$project-staging'",
+		"'$project-$to'", q{'{db}'}, 'NULL', $function->{name} =~ /^tag_/ ? q{'here'} : 'NULL')
+		if $function->{name} =~ /_environment$/;
+	my %two = (a => "'$project-staging'", b => "'$project-$to'");
+	my %own = (compare_environments => \%two, compare_structure => \%two,
+		preview_chain => { src => "'$project-staging'", up_to => "'$project-$to'", components => 'NULL',
+			selector => 'NULL', via => 'NULL' },
+		promotion_chain => { environment => "'$project-$to'", components => 'NULL', selector => 'NULL', via => 'NULL' },
+		rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',
@@ -410,12 +432,14 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, 'admin') if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit/
+	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
 		eq 'matrix';
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
-	return 0 if $function =~ /^(?:preview_promotion|promote_instance|open_request|compare_\w+|(?!approve_)\w+_request)$/
+	return 0 if $function
+		=~ /^(?:preview_promotion|(?:preview_)?promote_environment|promote_many?|open_request|compare_\w+
+			|(?!approve_)\w+_request)$/x
 		&& !is_granted($role, 'view', $project, 'staging');
 	return !grep { !is_granted($role, $_, $project, $environment) } @takes;
 }
@@ -482,7 +506,8 @@ for my $word (sort values %word) {
 		grep {
 			$_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document
 				|stateful_type|secret|config|grants
-				|component|promotion_path|line_stop|project|promotion_request_item|rule_change)$/x }
+				|component|component_dependency
+				|promotion_path|line_stop|project|promotion_request_item|rule_change|notice)$/x }
 		  map { $_->{name} } tried("kind = 'read' AND role = 'postgres' AND place = 'its columns' AND said !~ "
 		  	. "'$word' AND name IN ("
 			  . join(', ', map { quoted($_) } @tables) . ')')) if $word ne $word{mine};
@@ -500,7 +525,9 @@ $node->query('matrix', 'CREATE TABLE public.uncalled (name text, volatile boolea
 $node->query('matrix', join '',
 	map { my $try = $_; sprintf "INSERT INTO public.uncalled SELECT %s, provolatile = 'v', %s FROM pg_proc WHERE "
 	. "oid = %s::regprocedure;\n",
-	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine' } @tries);
+	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
+		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do
+		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances)\(/ } @tries);
 $node->query('matrix', <<'SQL');
 CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -80,6 +80,20 @@ call(1, 'hist.require_check', %production, required => 't');
 call(1, 'report_health', instance => $at, check_name => 'smoke', healthy => 'f');
 call(1, 'open_request', project => 'shop', source_environment => 'staging', destination_environment => 'production',
 	message => 'all', reprovision => 't');
+my %whole = (plan => 'f', partial => 'f');
+my $depot = 'depot-production';
+call(1, 'promote_many', source => ['depot-staging-a'], destination => ["$depot-a"], message => 'many', partial => 'f',
+	overrides => ['{"size": 4}']);
+carry_out();
+call(2, 'deploy_many', instances => ["$depot-a"], message => 'go, many', partial => 'f');
+carry_out();
+call(1, 'tag_environment', environment => $depot, tag => 'first');
+call(2, 'fork_environment', src => $depot, new_environment => 'depot-f1', message => 'fork', %whole);
+call(1, 'promote_environment', src => 'depot-staging', dst => $depot, overrides => { a => { size => 7 } },
+	message => 'everything', %whole);
+call(2, 'rollback_environment', environment => $depot, tag => 'first', message => 'back', %whole);
+call(1, 'archive_environment', environment => 'depot-f1', message => 'over');
+call(2, 'fork_environment', src => $depot, new_environment => 'depot-f1', message => 'another', %whole);
 $_->{psql} && $_->{psql}->end for @sessions;
 is(join(', ', map { "$_->{verb}: $_->{state}" } grep { $_->{state} ne '00000' } map { @{ $_->{calls} } } @transactions),
 	'configure_instance: PM401',
@@ -150,7 +164,7 @@ sub with_message {
 
 sub events {
 	my ($history, $event) = @_;
-	return grep { $_->{event} eq $event } @{ $history->{final}{audit} };
+	return sort { $a->{seq} <=> $b->{seq} } grep { $_->{event} eq $event } @{ $history->{final}{audit} };
 }
 
 # Takes rows away, or adds copies of them that differ.
@@ -278,6 +292,39 @@ my @wrong = (
 			@$_{qw(event actor at)} = ('approval.refused', 'history_3', $no->{sent}) for events($h, 'approval.given');
 		}],
 	['more than there are places', 'budget', sub { my ($h) = @_; (of($h, 'hist.open_window'))[0]{args}{most} = 1 }],
+	['one of a set is gone', 'lost update',
+		sub { my ($h) = @_; without($h->{final}{revision}, with_message($h, 'many')) }],
+	['a set that is refused is there', 'not done, and there',
+		sub { my ($h) = @_; @{ (of($h, 'promote_many'))[0] }{qw(state rows)} = ('PM103', undef) }],
+	['what is told of one of a set is not recorded', 'acknowledged, and not recorded',
+		sub { my ($h) = @_; (of($h, 'deploy_many'))[0]{rows}[0]{deployment} = 9 }],
+	['a set leaves out what it was not to', 'a part, unasked',
+		sub { my ($h) = @_; (of($h, 'promote_environment'))[0]{rows}[0]{code} = 'PM103' }],
+	['... and does it', 'left out, and done',
+		sub { my ($h) = @_; (of($h, 'promote_environment'))[0]{rows}[0]{code} = 'decommissioned' }],
+	['one of an environment has other overrides', 'another content',
+		sub { my ($h) = @_; (of($h, 'promote_environment'))[0]{args}{overrides}{a}{size} = 8 }],
+	['a fork holds something else', 'another content',
+		sub { my ($h) = @_; $_->{params}{size} = 5 for with_message($h, 'fork') }],
+	['an environment goes back to something else', 'another content',
+		sub { my ($h) = @_; (of($h, 'tag_environment'))[0]{rows}[0]{revision} = 1 }],
+	['a tag has what was before', 'tagged what was desired before',
+		sub { my ($h) = @_; (of($h, 'tag_environment'))[0]{rows}[0]{desired} = 1 }],
+	['a tag has what is to come', 'tagged what was not committed',
+		sub { my ($h) = @_; (of($h, 'tag_environment'))[0]{rows}[0]{desired} = 3 }],
+	['something is done with what is archived', 'done with what is archived', sub {
+			my ($h) = @_;
+			my ($archived) = events($h, 'instance.archived');
+			besides($h->{final}{audit}, $archived, event => 'revision.created', seq => $archived->{seq} + 0.5);
+		}],
+	['something of it is open', 'archived, and open', sub {
+			my ($h) = @_;
+			my ($archived) = events($h, 'instance.archived');
+			besides($h->{final}{audit}, (events($h, 'deployment.created'))[0], subject => $archived->{subject},
+				seq => $archived->{seq} - 0.5);
+		}],
+	['a name is taken twice', 'there twice',
+		sub { my ($h) = @_; transaction_of($h, of($h, 'archive_environment'))->{outcome} = 'rolled back' }],
 	['another request holds it', 'queued against a request',
 		sub { my ($h) = @_; before($h, 'open_request', (of($h, 'deploy_instance'))[0]) }]);
 
@@ -315,6 +362,7 @@ my %done;
 $done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } map { @{ $_->{calls} } } @{ $history->{transactions} };
 cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_instance deploy_instance
 	claim_deployment complete_deployment);
+cmp_ok(scalar(grep { /_(?:many|environment)$/ } keys %done), '>', 0, '... and with sets');
 
 # The same in a storm: what was acknowledged is there, all else is not, and nothing by half.
 my (undef, %state) = at_random(6, qw(cancel terminate crash));

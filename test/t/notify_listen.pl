@@ -5,6 +5,7 @@ use warnings;
 use JSON::PP;
 use Test::More;
 use PromoteTest;
+use Session;
 
 my $node = PromoteTest->new;
 $node->create_database('listen');
@@ -23,32 +24,30 @@ DO $$ BEGIN
 	PERFORM promote.configure_instance(name, '{"size": 1}') FROM promote.instance ORDER BY name;
 	PERFORM promote.configure_instance('shop-staging-db', '{"size": 2, "password": "confidential"}');
 END $$;
-CREATE TABLE word (said text);
+INSERT INTO promote.project VALUES ('end');
 SQL
+my $listener = Session->new($node, 'listen');
+$listener->ask('LISTEN promote;');
 
-# What another session hears while SQL runs: the payloads, in order, and the SQL's exit status. It listens when it has
-# said so, and until it is told to stop.
+# Hears everything up to now: the worker sends in the order of commits, so what comes last ends the rest.
+my $ends = 0;
+
+sub hear_all {
+	my $event = $ends++ % 2 ? 'resume' : 'stop';
+	my $done = { stop => 'stopped', resume => 'resumed' }->{$event};
+	$node->query('listen', $event eq 'stop' ? q{SELECT promote.stop_line('end', 'end')}
+		: q{SELECT promote.resume_line('end')});
+	my @payloads = $listener->hear(qr/"line[.]$done", "project": "end"|"project": "end", "event": "line[.]$done"/);
+	pop @payloads;
+	return @payloads;
+}
+
+# What another session hears of SQL: the SQL's exit status and the payloads, in order.
 sub heard {
 	my ($sql) = @_;
-	$node->query('listen', 'TRUNCATE word');
-	my $listener = $node->spawn('listen', <<'SQL');
-LISTEN promote;
-INSERT INTO word VALUES ('ready');
-DO $$ BEGIN
-	FOR i IN 1 .. 3000 LOOP
-		EXIT WHEN EXISTS (SELECT FROM word WHERE said = 'stop');
-		PERFORM pg_sleep(0.01);
-	END LOOP;
-END $$;
-SELECT;
-SQL
-	die "nobody listens\n" if !$node->wait_for('listen', q{SELECT EXISTS (SELECT FROM word WHERE said = 'ready')});
+	hear_all();
 	my ($rc) = $node->psql('listen', $sql);
-	$node->query('listen', q{INSERT INTO word VALUES ('stop')});
-	my (undef, $out, $err) = $node->finish($listener);
-	die "the listener failed: $err" if $err ne '';
-	my @payloads = $out =~ /^Asynchronous notification "promote" with payload "(.*)" received/mg;
-	return ($rc, @payloads);
+	return ($rc, hear_all());
 }
 
 # The payloads as text with keys in order, so that spaces do not matter and further keys do.

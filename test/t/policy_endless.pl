@@ -7,13 +7,7 @@ use Test::More;
 use Time::HiRes qw(time);
 use PromoteTest;
 
-my $node = PromoteTest->new;
-$node->create_database('policies');
-$node->query('policies', <<'SQL');
-CREATE EXTENSION promote;
-INSERT INTO promote.bundle VALUES ('postgres');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
-INSERT INTO promote.project VALUES ('shop');
+my $node = PromoteTest->shop('policies', <<'SQL');
 INSERT INTO promote.environment (project, environment) VALUES ('shop', 'production'), ('shop', 'staging');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component) SELECT project, environment, 'db'

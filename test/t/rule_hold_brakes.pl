@@ -13,7 +13,7 @@ my $bound = 60;     # seconds: who waits for the crowd waits for ever, and the r
 my $crowd = 6;      # sessions that are in the way
 
 # Nobody's standby: who asks for its word at a commit waits for ever.
-my $node = PromoteTest->new('max_prepared_transactions = 5', "synchronous_standby_names = 'nobody'",
+my $node = PromoteTest->new("synchronous_standby_names = 'nobody'",
 	'synchronous_commit = local');
 $node->create_database('brakes');
 $node->query('brakes', <<'SQL');
@@ -252,19 +252,7 @@ my ($taken) = timed('grants',
 cmp_ok($taken, '<', $bound, 'grants are given and taken back beside somebody who has locked the extension');
 bye($stranger);
 
-# what is prepared would be judged by nobody
-ask($dep, 'BEGIN;');
-is(ask($dep, q{SELECT instance FROM promote.claim_deployment('w', '{PROVISION}');}), 'shop-production-log', 'a claim');
-like(ask($dep, q{PREPARE TRANSACTION 'p';}),
-	qr/^0A000 cannot PREPARE a transaction in which promote has changed or judged something$/, 'is not prepared');
 my $root = connect_as('postgres');
-ask($root, q{BEGIN; INSERT INTO promote.freeze_window (name, during) VALUES ('x', '[2030-01-01,2031-01-01)');});
-like(ask($root, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... nor is a rule');
-ask($root, q{BEGIN; CREATE TABLE something ();});
-is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', 'anything else is');
-ask($root, q{BEGIN; SAVEPOINT s; SELECT FROM promote.open_request('shop', 'staging', 'production'); ROLLBACK TO s;});
-is(ask($root, q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';}), '', '... and so is a request that was taken back');
-unlike($node->log_text, qr/leak/, '... which leaves nothing behind');
 
 # ---- what nobody needs is not kept ----
 
@@ -320,7 +308,7 @@ like(told($adm, "SELECT FROM promote.abort_deployment('shop-staging-log', $alive
 	qr/^PM611\|deployment\ $alive\ of\ "shop-staging-log"\ is\ held\ by\ others
 		\|Process\ $dep->{backend}\ .*end_session\($dep->{backend},\ 'why',\ 'shop'\)/x,
 			'an abort says who holds what it aborts');
-like(ask($dep, q{PREPARE TRANSACTION 'p';}), qr/^0A000/, '... and that one is not prepared');
+ask($dep, 'ROLLBACK;');
 is(ask($adm, "SELECT status FROM promote.abort_deployment('shop-staging-log', $alive);"), 'ABORTED',
 	'... and goes on when it is let go');
 

@@ -3,7 +3,7 @@
 # Every ```sql block of README.md and doc/ is run, in order, in a database for each page, which begins with no roles but
 # the owner's. What it prints is compared with the ``` block that follows at once, where there is one, as psql prints
 # it; the row count may be left out. A statement that has a comment behind its semicolon has to return what the comment
-# says. All others have to succeed. Every function of documents has such an example. Of the tutorial, ```sh blocks are
+# says. All others have to succeed. Every function of documents has such an example. Of tutorials, ```sh blocks are
 # run too, in the checkout; "TERRAFORM" and "WORK" are set for its worker as demo/tell sets them.
 
 use strict;
@@ -47,17 +47,21 @@ my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo "
 	. "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(actor audit configure deploy deployment path plan prune remote_reference
+	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
+		remote_reference
 		verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(apply blame compare drift gate health history matrix override policy
-		release report request rollback status window)),
+	(map { ("reference/$_" => $deployed) } qw(apply archive blame chain compare decommission drift environment fork gate
+		health history matrix override policy release report request rollback status structure tag window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop
-		guard-production promote-in-waves promote-one-instance
-		promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use vote-for-your-users
+		guard-production open-an-environment-for-a-pull-request promote-an-environment promote-in-waves
+		promote-one-instance promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use
+		vote-for-your-users
 		write-a-policy)),
 	(map { ("how-to/$_" => "$configured; $key") } qw(keep-a-secret)),
 	(map { ("how-to/$_" => $configured) } qw(give-an-application-its-grants run-a-worker handle-an-emergency)),
 	'how-to/dump-and-restore' => $deployed,
+	'how-to/keep-it-fast-for-years' => $deployed,
+	'how-to/open-an-environment-for-a-tenant' => $registry,
 	'tutorial/staging-to-production' => $key,
 	'reference/approval' => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');

@@ -18,13 +18,7 @@ my $naps      = 2;       # of each, longer than a lease
 my $lease     = 1.5;     # seconds
 my $total     = $instances * $rounds;
 
-my $node = PromoteTest->new;
-$node->create_database('workers');
-$node->query('workers', <<"SQL");
-CREATE EXTENSION promote;
-INSERT INTO promote.bundle VALUES ('postgres');
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
-INSERT INTO promote.project VALUES ('shop');
+my $node = PromoteTest->shop('workers', <<"SQL");
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.environment (project, environment, require_plan, max_lost_leases)
 SELECT 'shop', 'tenant-' || n, false, 1000 FROM generate_series(1, $instances) AS n;
@@ -233,8 +227,8 @@ note(sprintf 'result: %d deployments by %d workers in %.1f seconds; %d killed, %
 
 my $instance = 'shop-tenant-1-db';
 sql("SELECT promote.configure_instance('$instance', '{\"round\": 0}')");
-my ($old) = split /\n/, sql("SELECT deployment || ', ' || fencing FROM promote.claim_deployment('old', lease => '50 "
-	. "ms')");
+my ($old) = split /\n/, sql("SELECT deployment || ', ' || fencing FROM promote.claim_deployment('old', lease => '2 "
+	. "s')");
 my ($deployment, $fencing) = split /, /, $old;
 my %writes = (
 	heartbeat => "SELECT promote.heartbeat_deployment('$instance', $old)",
@@ -253,7 +247,8 @@ sub refused {
 	return;
 }
 
-sleep 0.06;
+ok($node->wait_for('workers', q{SELECT due_at <= clock_timestamp() FROM promote.deployment WHERE status = 'RUNNING'}),
+	'a lease comes to its end');
 refused('the lease is over');
 is(sql("SELECT fencing FROM promote.claim_deployment('new')"), $fencing + 1, 'somebody else has it');
 refused('the claim is another\'s');

@@ -29,10 +29,9 @@ my $far = 9e18;
 sub check {
 	my ($history, $documented) = @_;
 	my $self = bless { %$history, documented => $documented, findings => [] }, __PACKAGE__;
-	$self->$_ for qw(index_calls find_events);
-	$self->$_ for qw(states hashes refused_events acknowledged revisions contents expectations keys_once steps claims
-		ends answers
-	  rules approvals budgets requests refusals);
+	$self->$_ for qw(index_calls find_events split_sets);
+	$self->$_ for qw(states hashes refused_events acknowledged parts revisions contents expectations keys_once steps
+		claims ends answers generations tags rules approvals budgets requests refusals);
 	return @{ $self->{findings} };
 }
 
@@ -50,7 +49,8 @@ sub documented {
 sub found {
 	my ($self, $kind, $text, @calls) = @_;
 	my %seen;
-	push @{ $self->{findings} }, { kind => $kind, text => $text, calls => [grep { $_ && !$seen{$_}++ } @calls],
+	push @{ $self->{findings} }, { kind => $kind, text => $text,
+		calls => [grep { $_ && !$seen{$_}++ } map { $_ && ($_->{whole} // $_) } @calls],
 		began => $self->{began} };
 	return;
 }
@@ -67,7 +67,7 @@ sub call_text {
 	my $transaction = $call->{transaction};
 	my @times = map { sprintf '%.3f', ($_ - $began) / 1000 } @$call{qw(sent got)},
 		@$transaction{qw(begun commit_sent ended)};
-	my $args = join ', ', map { "$_ => $call->{args}{$_}" } sort keys %{ $call->{args} };
+	my $args = join ', ', map { "$_ => " . HistoryWork::literal($call->{args}{$_}) } sort keys %{ $call->{args} };
 	my $result = $call->{state} ne '00000' ? "$call->{state} @{[$call->{message} // '']}" : join ' ',
 		map { brief($_) } @{ $call->{rows} };
 	return sprintf '%s %s..%s ms %s(%s) -> %s [%s, begun %s, %s%s %s..%s]', person($transaction->{session}),
@@ -79,8 +79,8 @@ sub call_text {
 sub brief {
 	my ($row) = @_;
 	return $json->encode($row) if ref $row ne 'HASH';
-	my @told = grep { defined $row->{$_} } qw(instance destination old_revision new_revision changed deployment action
-		status revision plan
+	my @told = grep { defined $row->{$_} } qw(instance component destination old_revision new_revision changed
+		deployment action status desired revision plan code
 	  fencing lease_until request stop version block_reason);
 	return '(' . join(', ', map { "$_ $row->{$_}" } @told) . ')';
 }
@@ -152,6 +152,103 @@ sub find_events {
 		}
 		push @{ $call->{events} }, $row;
 		$call->{transaction}{outcome} = 'committed' if $call->{transaction}{outcome} eq 'unknown';
+	}
+	return;
+}
+
+# ---- calls of many ----
+
+# By what verb of one a verb of many does each.
+my %one = (promote_many => 'promote_instance', promote_environment => 'promote_instance',
+	rollback_environment => 'rollback_instance', fork_environment => 'fork_instance', plan_many => 'plan_instance',
+	deploy_many => 'deploy_instance', deploy_environment => 'deploy_instance',
+	decommission_environment => 'decommission_instance', complete_many => 'complete_deployment');
+
+# Judges what a call of many has done to each as a call of its own, which has the events of that instance.
+sub split_sets {
+	my ($self) = @_;
+	my %is_instance = map { $_->{name} => 1 } @{ $self->{final}{instance} };
+	for my $call (grep { $one{ $_->{verb} } } @{ $self->{calls} }) {
+		my ($args, %events) = ($call->{args});
+		push @{ $events{ element_key($call, $_->{subject}, $_->{data}) } }, $_
+		  for grep { $is_instance{ $_->{subject} } } @{ $call->{events} };
+		my %rows = map { (element_key($call, element_name($call, $_), $_) => $_) } grep { !defined $_->{code} }
+			@{ $call->{rows} // [] };
+		my @lost = $call->{verb} ne 'complete_many' || $call->{rows} ? () : map { "$args->{instances}[$_] "
+			. $args->{deployments}[$_] } 0 .. $#{ $args->{instances} };
+		my @keys = sort keys %{ { %events, %rows, map { $_ => 1 } @lost } };
+		# of what was refused as a whole nothing may be there
+		for my $key (@keys ? @keys : $call->{rows} ? () : undef) {
+			my $name = $key && $key =~ s/ .*//r;
+			my $element = { %$call, verb => $one{ $call->{verb} }, element => $name, whole => $call,
+				rows => $key && $rows{$key} && element_rows($call, $name, $rows{$key}),
+				args => $key ? element_args($call, $key) : { message => $args->{message} },
+				events => $key && $events{$key} || [] };
+			$_->{call} = $element for @{ $element->{events} };
+			push @{ $self->{by_verb}{ $element->{verb} } }, $element;
+		}
+	}
+	return;
+}
+
+# What tells elements of a call apart: the instance, and where several may be of one, the deployment.
+sub element_key {
+	my ($call, $name, $about) = @_;
+	return $call->{verb} eq 'complete_many' ? "$name $about->{deployment}" : $name;
+}
+
+# The instance that a row of such a call is of.
+sub element_name {
+	my ($call, $row) = @_;
+	my $args = $call->{args};
+	my $environment = $args->{dst} // $args->{new_environment} // $args->{environment} // return $row->{instance};
+	return "$environment-$row->{component}";
+}
+
+# What the verb of one would have been called with.
+sub element_args {
+	my ($call, $key) = @_;
+	my ($args, $verb) = @$call{qw(args verb)};
+	my ($name, $number) = split / /, $key;
+	my (undef, undef, $component) = instance_parts($name);
+	if ($verb eq 'complete_many') {
+		my ($at) = grep { $args->{instances}[$_] eq $name && $args->{deployments}[$_] == $number }
+			0 .. $#{ $args->{instances} };
+		return { instance => $name, deployment => $number, fencing => $args->{fencings}[$at] };
+	}
+	return { message => $args->{message}, instance => $name } if !defined($args->{src} // $args->{source});
+	if ($verb eq 'promote_many') {
+		my ($at) = grep { $args->{destination}[$_] eq $name } 0 .. $#{ $args->{destination} };
+		return { message => $args->{message}, src => $args->{source}[$at], dst => $name,
+			overrides => $args->{overrides}[$at] };
+	}
+	my $overrides = $args->{overrides}{$component};
+	return { message => $args->{message}, src => "$args->{src}-$component", dst => $name,
+		$overrides ? (overrides => $json->encode($overrides)) : () };
+}
+
+# What the verb of one would have returned.
+sub element_rows {
+	my ($call, $name, $row) = @_;
+	my ($project, $environment, $component) = instance_parts($name);
+	return [{ %$row, project => $project, environment => $environment, component => $component }]
+	  if $one{ $call->{verb} } !~ /^(?:promote|rollback|fork)_/;
+	return undef if !defined $row->{revision};
+	return [{ destination => $name, new_revision => $row->{revision}, deployment => $row->{deployment},
+		old_revision => $row->{revision} - ($row->{changed} ? 1 : 0) }];
+}
+
+# Nothing is left out unasked, nor done to what is said to be left out.
+sub parts {
+	my ($self) = @_;
+	for my $call (grep { $one{ $_->{verb} } && $_->{rows} } @{ $self->{calls} }) {
+		my @left = grep { defined $_->{code} } @{ $call->{rows} };
+		$self->found('a part, unasked', "$call->{verb}: $_->{code}", $call)
+		  for grep { $_->{code} =~ /^PM/ && $call->{args}{partial} ne 't' } @left;
+		my %left = map { (element_name($call, $_) // '' => 1) } @left;
+		$self->found('left out, and done', "$_->{event} of $_->{subject}", $call)
+		  for grep { $left{ $_->{subject} } && $_->{event} =~ /^(?:revision|deployment\.created)/ }
+		  	@{ $call->{events} };
 	}
 	return;
 }
@@ -234,7 +331,10 @@ sub expect_event {
 sub acknowledged {
 	my ($self) = @_;
 	my %how = (
-		(map { $_ => \&expect_revision } qw(promote_instance promote_to_next configure_instance rollback_instance)),
+		(map { $_ => \&expect_revision } qw(promote_instance promote_to_next configure_instance rollback_instance
+			fork_instance)),
+		archive_environment => \&expect_archived,
+		tag_environment => sub { expect_one_of(@_, 'environment_tag.inserted') },
 		(map { $_ => \&expect_order } qw(plan_instance deploy_instance decommission_instance propose_deployment)),
 		(map { my ($verb, $event) = @$_; $verb => sub { expect_end(@_, $event) } }
 			['complete_deployment', 'deployment.completed'], ['fail_deployment', 'deployment.failed'],
@@ -243,7 +343,7 @@ sub acknowledged {
 			['open_request', 'request.opened'], ['preview_request', 'request.previewed'],
 			['hist.freeze', 'freeze_window.inserted'], ['hist.open_window', 'change_window.inserted'],
 				['hist.ask', 'approval_rule.inserted']),
-		(map { my ($verb, $event) = @$_; $verb => sub { expect_one_of(@_, $event) if defined $_[1]{rows}[0] } }
+		(map { my ($verb, $event) = @$_; $verb => sub { expect_gone(@_, $event) if defined $_[1]{rows}[0] } }
 			['hist.thaw', 'freeze_window.deleted'], ['hist.close_window', 'change_window.deleted'],
 				['hist.unask', 'approval_rule.deleted']),
 		(map { $_ => \&expect_vote } qw(approve_deployment reject_deployment)), abort_deployment => \&expect_abort,
@@ -263,6 +363,16 @@ sub expect_one_of {
 	return;
 }
 
+# By its name a rule is taken away wherever it is: a fork that copies rules has those of its source under the same names.
+sub expect_gone {
+	my ($self, $call, $event) = @_;
+	my %times;
+	$times{ $_->{subject} }++ for grep { $_->{event} eq $event } @{ $call->{events} };
+	$self->found('acknowledged, and not recorded', "$call->{verb}: $event", $call) if !%times;
+	$self->found('recorded twice', "$call->{verb}: $event of $_", $call) for grep { $times{$_} > 1 } sort keys %times;
+	return;
+}
+
 sub made_revision {
 	my ($call) = @_;
 	my $row = $call->{rows} && $call->{rows}[0] or return undef;
@@ -278,6 +388,15 @@ sub expect_revision {
 	  if defined made_revision($call);
 	$self->expect_event($call, 'deployment.created', ['deployment'], "$row->{destination} $row->{deployment}", 1)
 	  if defined $row->{deployment};
+	return;
+}
+
+sub expect_archived {
+	my ($self, $call) = @_;
+	for my $name (map { "$call->{args}{environment}-$_->{component}" } @{ $call->{rows} }) {
+		$self->found('acknowledged, and not recorded', "$call->{verb}: instance.archived of $name", $call)
+		  if 1 != grep { $_->{event} eq 'instance.archived' && $_->{subject} eq $name } @{ $call->{events} };
+	}
 	return;
 }
 
@@ -381,16 +500,23 @@ sub revisions {
 	for my $instance (@{ $self->{final}{instance} }) {
 		my $name = $instance->{name};
 		my @numbers = sort { $a <=> $b } map { $_->{revision} } grep { $_->{instance} eq $name } values %$rows;
+		my ($last, %opened) = (0);
+		for my $row (@{ $self->{of_subject}{$name} // [] }) {
+			$last = $row->{data}{revision} if $row->{event} eq 'revision.created';
+			$opened{ ++$last } = 1 if $row->{event} eq 'instance.opened';
+		}
 		$self->found('revisions', "$name has the revisions @numbers, and counts $instance->{revision}")
-		  if "@numbers" ne join ' ', 1 .. $instance->{revision};
+		  if "@numbers" ne join ' ', grep { !$opened{$_} } 1 .. $instance->{revision};
 		$self->found('revisions', "there is no event of revision $_ of $name")
 		  for grep { !$self->events_by('revision.created', 'revision')->{"$name $_"} } @numbers;
 	}
 	my %with;
 	push @{ $with{ $_->{message} // '' } }, $_ for values %$rows;
-	for my $call (map { $self->calls($_) } qw(promote_instance promote_to_next configure_instance rollback_instance)) {
+	for my $call (map { $self->calls($_) } qw(promote_instance promote_to_next configure_instance rollback_instance
+		fork_instance)) {
 		next if defined $call->{args}{idempotency_key};
-		my @there = @{ $with{ $call->{args}{message} } // [] };
+		my @there = grep { ($call->{element} // $_->{instance}) eq $_->{instance} }
+			@{ $with{ $call->{args}{message} } // [] };
 		my $made = took_effect($call) ? made_revision($call) : undef;
 		$self->found('lost update', "there is no revision with the message $call->{args}{message}",
 			$call) if defined $made && !@there;
@@ -398,7 +524,8 @@ sub revisions {
 		  if @there && !grep { may_have($_) }
 		  	grep { $_->{args}{message} eq $call->{args}{message} } $self->calls($call->{verb});
 		$self->found('done twice', "$call->{args}{message}: " . join(', ',
-			map { "$_->{instance} $_->{revision}" } @there), $call) if @there > 1;
+			map { "$_->{instance} $_->{revision}" } @there), $call)
+		  if @there > 1 && ($call->{element} || !$call->{whole});
 	}
 	return;
 }
@@ -421,25 +548,40 @@ sub contents {
 	my $rows = $self->revision_of;
 	for my $row (values %$rows) {
 		my $call = $self->maker_of(@$row{qw(instance revision)}) or next;
-		my $before = $rows->{"$row->{instance} @{[$row->{revision} - 1]}"} or next;
+		my $before = $rows->{"$row->{instance} @{[$row->{revision} - 1]}"};
 		my $expected;
+		next if !$before && $row->{origin} eq 'edit';
 		if ($row->{origin} eq 'edit') {
 			$expected = merge_patch($before->{params}, $json->decode($call->{args}{patch}));
-		} elsif ($row->{origin} eq 'promotion') {
+		} elsif ($row->{origin} =~ /^(?:promotion|fork)$/) {
 			my $source = $self->check_source($row, $call) or next;
 			my %composed = %{ $source->{params} };
 			delete $composed{own};
-			$composed{own} = $before->{params}{own} if exists $before->{params}{own};
+			$composed{own} = $before->{params}{own} if $before && exists $before->{params}{own};
 			$expected = merge_patch(\%composed, $json->decode($call->{args}{overrides} // '{}'));
 		} elsif ($row->{origin} eq 'rollback') {
 			my $former = $rows->{"$row->{instance} " . ($call->{args}{to_revision} // $row->{source_revision} // 0)}
 				or next;
 			$expected = $former->{params};
+			$self->check_tag($row, $call) if $call->{whole};
 		}
 		$self->found('another content', "revision $row->{revision} of $row->{instance} is "
 			. $json->encode($row->{params}) . ', not ' . $json->encode($expected), $call)
 		  if $expected && $json->encode($expected) ne $json->encode($row->{params});
 	}
+	return;
+}
+
+# What an environment goes back to by a tag is what the tag has told.
+sub check_tag {
+	my ($self, $row, $call) = @_;
+	my $args = $call->{whole}{args};
+	my (undef, undef, $component) = instance_parts($row->{instance});
+	my ($told) = grep { $_->{component} eq $component } map { @{ $_->{rows} } } grep { $_->{rows}
+		&& $_->{args}{environment} eq $args->{environment} && $_->{args}{tag} eq $args->{tag} }
+		$self->effective('tag_environment');
+	$self->found('another content', "revision $row->{revision} of $row->{instance} is as $row->{source_revision}, and "
+		. "the tag has $told->{revision}", $call) if $told && ($told->{revision} // 0) != $row->{source_revision};
 	return;
 }
 
@@ -449,6 +591,7 @@ sub check_source {
 	my ($project, undef, $component) = instance_parts($row->{instance});
 	my $name = "$project-$row->{source_environment}-$component";
 	my $source = $self->revision_of->{"$name $row->{source_revision}"};
+	return $source if $source && ($call->{args}{src} // '') =~ /@/;
 	return $self->found('another content', "the source of revision $row->{revision} of $row->{instance} is not there",
 		$call) if !$source;
 	my $made = $self->maker_of($name, $row->{source_revision});
@@ -469,8 +612,8 @@ sub expectations {
 		my $row = $call->{rows}[0];
 		my $expected = $call->{args}{expected_revision};
 		next if !defined made_revision($call) || !grep { $_->{event} eq 'revision.created' } @{ $call->{events} };
-		$self->found('expected revision', "$row->{destination} was at $row->{old_revision}, not $expected", $call)
-		  if $row->{old_revision} != $expected;
+		my $old = $row->{old_revision} // 0;
+		$self->found('expected revision', "$row->{destination} was at $old, not $expected", $call) if $old != $expected;
 		my $other = $winner{"$row->{destination} $expected"};
 		$self->found('expected revision', "two have found $expected of $row->{destination}", $other, $call) if $other;
 		$winner{"$row->{destination} $expected"} = $call;
@@ -679,7 +822,8 @@ sub answers {
 	}
 	for my $call ($self->effective(qw(plan_instance deploy_instance decommission_instance propose_deployment),
 		qw(approve_deployment reject_deployment abort_deployment))) {
-		my $told = ($call->{rows} // [])->[0] or next;
+		my $told = ($call->{rows} // [])->[0];
+		next if !$told || !defined $told->{status};
 		my $key = deployment_instance($told) . " $told->{deployment}";
 		my $end = $end{$key};
 		my $by = $end && $end->{call} && $end->{call}{transaction} != $call->{transaction} ? $end->{call} : undef;
@@ -687,6 +831,55 @@ sub answers {
 		  if $by && latest($by) < $call->{sent} && !$is_end{ $told->{status} };
 		$self->found('answer from the future', "$call->{verb} says $told->{status} of deployment $key", $by, $call)
 		  if $is_end{ $told->{status} } && (!$end || $by && earliest($by) > $call->{got});
+	}
+	return;
+}
+
+# ---- environments ----
+
+# What is archived has nothing open, and nothing is done with it until it is opened again; a name is there once.
+sub generations {
+	my ($self) = @_;
+	for my $name (map { $_->{name} } @{ $self->{final}{instance} }) {
+		my ($archived, %open);
+		for my $row (@{ $self->{of_subject}{$name} // [] }) {
+			$self->found('done with what is archived', "$row->{event} of $name", $archived->{call}, $row->{call})
+			  if $archived && $row->{event} ne 'instance.opened';
+			$archived = $row->{event} eq 'instance.archived' ? $row : undef;
+			$open{ $row->{data}{deployment} } = $row if $row->{event} =~ /^deployment\./;
+			next if !$archived;
+			$self->found('archived, and open', "deployment $_->{data}{deployment} of $name", $_->{call}, $row->{call})
+			  for grep { !$is_end{ $_->{data}{status} // '' } } values %open;
+		}
+	}
+	my %forks;
+	push @{ $forks{ $_->{args}{new_environment} } }, $_ for $self->effective('fork_environment');
+	for my $name (sort keys %forks) {
+		my @archived = grep { $_->{args}{environment} eq $name } $self->possible('archive_environment');
+		$self->found('there twice', $name, @{ $forks{$name} }, @archived) if @{ $forks{$name} } > @archived + 1;
+	}
+	return;
+}
+
+# A tag tells of one moment: nothing that it has came after something that it has not.
+sub tags {
+	my ($self) = @_;
+	for my $call (grep { $_->{rows} } $self->effective('tag_environment')) {
+		my (@there, @after);
+		for my $row (grep { defined $_->{desired} } @{ $call->{rows} }) {
+			my $name = "$call->{args}{environment}-$row->{component}";
+			push @there, grep { $_ } $self->maker_of($name, $row->{desired});
+			push @after, grep { $_ } $self->maker_of($name, $row->{desired} + 1);
+		}
+		@$_ = grep { $_->{transaction} != $call->{transaction} } @$_ for \@there, \@after;
+		for my $there (@there) {
+			$self->found('tagged what was not committed', $call->{args}{tag}, $there, $call)
+			  if earliest($there) > $call->{got};
+			$self->found('a tag of two moments', $call->{args}{tag}, $_, $there, $call)
+			  for grep { latest($_) < earliest($there) } @after;
+		}
+		$self->found('tagged what was desired before', $call->{args}{tag}, $_, $call)
+		  for grep { latest($_) < $call->{transaction}{begun} } @after;
 	}
 	return;
 }
@@ -796,8 +989,8 @@ sub releases {
 			grep { $_->{args}{version} eq $made->{args}{version} } $self->possible('unblock_release'));
 		$self->check_rule('blocked release', $rule,
 			sub { $_[0]{action} eq 'PROVISION' && $_[0]{version} eq $made->{args}{version} });
-		for my $row (grep { $_->{version} eq $made->{args}{version} && $_->{origin} =~ /^(?:promotion|rollback)$/ } @{
-			$self->{final}{revision} }) {
+		for my $row (grep { $_->{version} eq $made->{args}{version}
+			&& $_->{origin} =~ /^(?:promotion|rollback|fork)$/ } @{ $self->{final}{revision} }) {
 			my $call = $self->maker_of(@$row{qw(instance revision)}) or next;
 			$self->found('staged by a blocked release', "revision $row->{revision} of $row->{instance}",
 				@{ $rule->{calls} }, $call)
@@ -1005,6 +1198,7 @@ sub refusals {
 	my ($self) = @_;
 	for my $call (grep { $_->{state} =~ /^PM/ } @{ $self->{calls} }) {
 		my $args = $call->{args};
+		next if $one{ $call->{verb} };
 		my $has = $call->{state} eq 'PM401' ? $self->may_have_moved($call)
 		  : $call->{state} eq 'PM510' ? $self->may_stand($call, [$self->calls('block_release')],
 		  	[$self->effective('unblock_release')])
@@ -1036,10 +1230,14 @@ sub may_stand {
 
 sub may_be_set {
 	my ($self, $call, $column) = @_;
-	my ($project, $environment) = instance_parts($call->{args}{instance});
+	my ($project, $environment) = defined $call->{args}{instance} ? instance_parts($call->{args}{instance})
+	  : $call->{args}{environment} =~ /^([^-]+)-(.+)$/;
 	my @all = grep { $_->{args}{what} eq $column && is_scope($_->{args},
 		{ project => $project, environment => $environment }) } $self->calls('hist.set');
-	return $self->may_stand($call, [grep { $_->{args}{value} eq 't' } @all],
+	# a fork may have it from its source
+	my @copies = grep { $_->{args}{copy_rules} eq 't' && $_->{args}{new_environment} eq "$project-$environment" }
+	  $self->possible('fork_environment');
+	return $self->may_stand($call, [@copies, grep { $_->{args}{value} eq 't' } @all],
 		[grep { $_->{args}{value} eq 'f' && took_effect($_) } @all]);
 }
 

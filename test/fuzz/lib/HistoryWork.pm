@@ -48,6 +48,10 @@ sub now {
 }
 
 sub pick { return $_[rand @_] }
+
+# Some of a list, in any order, at least one.
+sub some { my %left = map { $_ => rand } @_;
+	return (sort { $left{$a} <=> $left{$b} } keys %left)[0 .. rand @_] }
 sub chance { return rand() < $_[0] }
 
 # One of a list of weight => choice.
@@ -98,12 +102,19 @@ sub ask {
 	return ($1, $2, @$lines);
 }
 
+# A value as SQL: of a list an array, of an object jsonb.
+sub literal {
+	my ($value) = @_;
+	my $text = ref $value eq 'ARRAY' ? '{' . join(',', map { defined ? '"' . s/(["\\])/\\$1/gr . '"' : 'NULL' } @$value)
+		. '}' : ref $value ? $json->encode($value) : $value;
+	return "'" . $text =~ s/'/''/gr . "'";
+}
+
 # A call as SQL, by named arguments.
 sub statement {
 	my ($call) = @_;
 	my ($verb, $args) = @$call{qw(verb args)};
-	my @named = map { "$_ => '" . $args->{$_} =~ s/'/''/gr . "'" . ($_ eq 'observed' ? '::jsonb' : '') }
-		sort keys %$args;
+	my @named = map { "$_ => " . literal($args->{$_}) . ($_ eq 'observed' ? '::jsonb' : '') } sort keys %$args;
 	return 'SELECT to_jsonb(r) FROM ' . ($verb =~ /\./ ? '' : 'promote.') . "$verb(" . join(', ', @named) . ') AS r';
 }
 
@@ -243,7 +254,8 @@ sub word {
 sub choose {
 	my ($self, $known) = @_;
 	return $self->choose_work if @{ $self->{claims} } && chance(0.7);
-	my $name = pick(INSTANCES);
+	my @forked = grep { /-f\d-/ } keys %{ $known->{instances} };
+	my $name = @forked && chance(0.15) ? pick(@forked) : pick(INSTANCES);
 	my ($ready, $unplanned) = @$known{qw(ready unplanned)};
 	my $production = pick(grep { /production/ } INSTANCES);
 	my $instance = $known->{instances}{$name};
@@ -262,7 +274,8 @@ sub choose {
 		(@{ $known->{rules} } ? 16 : 3) => sub { $self->choose_vote($known) },
 		3 => sub { $self->choose_abort($known, $name) },
 		2 => sub { call('decommission_instance', instance => $name, message => $self->word) },
-		28 => sub { call('claim_deployment', worker => $self->word, lease => pick('200 ms', ('1 s') x 5)) },
+		28 => sub { call('claim_deployment', worker => $self->word, lease => pick('200 ms', ('1 s') x 5),
+			chance(0.3) ? (max => 4) : ()) },
 		4 => sub { $self->choose_begin($known) },
 		(in_force($known) || @{ $known->{rules} } ? 4 : 1) => sub { call('override_gate', %plan,
 			code => pick(qw(freeze approval budget health drift)), reason => $self->word) },
@@ -274,7 +287,9 @@ sub choose {
 			source => 'eyes') },
 		2 => sub { call('dismiss_drift', instance => $name, reason => $self->word) },
 		1 => sub { call('adopt_drift', instance => $name, message => $self->word) },
-		14 => sub { $self->choose_request($known) });
+		14 => sub { $self->choose_request($known) },
+		10 => sub { $self->choose_set($known) },
+		14 => sub { $self->choose_environment($known) });
 	return $choice->();
 }
 
@@ -294,6 +309,7 @@ sub choose_work {
 	return call('heartbeat_deployment', %which, lease => pick('300 ms', '1 s')) if !$old && chance(0.12);
 	return call('append_deployment_log', %which, message => 'at it') if !$old && chance(0.04);
 	return call('record_plan', %which, plan => plan_document(int rand 2)) if $claim->{action} eq 'PLAN' && chance(0.15);
+	return $self->choose_completion if @$claims > 1 && chance(0.3);
 	if (!$old) {
 		@$claims = grep { $_ != $claim } @$claims;
 		return $self->choose_work if @$claims && chance(0.04);
@@ -304,6 +320,15 @@ sub choose_work {
 		12 => call('complete_deployment', %which, message => $self->word),
 		1 => call('fail_deployment', %which, reason => $self->word),
 		1 => call('release_deployment', %which));
+}
+
+# Completes all that was claimed by one call.
+sub choose_completion {
+	my ($self) = @_;
+	my @claims = splice @{ $self->{claims} };
+	return call('complete_many', instances => [map { $_->{instance} } @claims],
+		deployments => [map { $_->{deployment} } @claims], fencings => [map { $_->{fencing} } @claims],
+		message => $self->word, partial => pick(qw(t f)));
 }
 
 sub plan_document {
@@ -443,6 +468,48 @@ sub choose_request {
 		0.5 => call('pause_request', project => $project, request => $request, reason => $self->word),
 		2 => call('resume_request', project => $project, request => $request),
 		(@open ? 3 : 0.5) => call('cancel_request', project => $project, request => $request, reason => $self->word));
+}
+
+# Several instances by one call.
+sub choose_set {
+	my ($self, $known) = @_;
+	my ($ready, $unplanned) = @$known{qw(ready unplanned)};
+	my @shop = some(grep { /^shop-production/ } INSTANCES);
+	my @names = some(@$ready ? @$ready : INSTANCES, pick(INSTANCES));
+	my %how = (message => $self->word, partial => chance(0.3) ? 't' : 'f');
+	return weighted(
+		3 => call('promote_many', source => [map { s/production/staging/r } @shop], destination => \@shop, %how,
+			plan => chance(0.3) ? 't' : 'f', chance(0.5) ? (overrides => [map { chance(0.3) ? undef
+				: $json->encode({ size => int rand 92 }) } @shop]) : ()),
+		(@$unplanned ? 3 : 0.5) => call('plan_many', instances => [some(@$unplanned ? @$unplanned : INSTANCES)], %how),
+		3 => call('deploy_many', instances => \@names, %how));
+}
+
+# A whole environment by one call.  Forks come and go.
+sub choose_environment {
+	my ($self, $known) = @_;
+	my ($forks, $tags) = @$known{qw(forks tags)};
+	my $fork = @$forks && chance(0.9) ? pick(@$forks) : 'shop-f1';
+	my $new = pick(qw(shop-f1 shop-f2 depot-f1));
+	my ($project) = $fork =~ /^(\w+)/;
+	my ($tagged, $tag) = @$tags ? @{ pick(@$tags) } : ('shop-production', 'none');
+	my $target = chance(0.4) ? $fork : 'shop-production';
+	my %how = (message => $self->word, partial => chance(0.4) ? 't' : 'f',
+		chance(0.4) ? (components => [some('a', 'b', 'c')]) : ());
+	my %overrides = chance(0.4) ? (overrides => { a => { size => int rand 92, own => $self->word } }) : ();
+	my %plan = (plan => chance(0.3) ? 't' : 'f');
+	return weighted(
+		2 => call('promote_environment', src => chance(0.1) ? "$tagged\@$tag" : "$project-staging",
+			dst => $project eq 'shop' && chance(0.6) ? 'shop-production' : $fork, %how, %overrides, %plan),
+		4 => call('deploy_environment', environment => $target, %how),
+		1 => call('rollback_environment', environment => $tagged, tag => $tag, %how, %plan),
+		3 => call('tag_environment', environment => pick(qw(shop-staging shop-production depot-production), $fork),
+			tag => $self->word, message => $self->word),
+		(@$forks < 2 ? 4 : 1) => call('fork_environment', src => $new =~ s/f\d/pick(qw(staging production))/er,
+			new_environment => $new, %how, %overrides, plan => pick(qw(t f)), copy_rules => pick(qw(t f)),
+			configure => chance(0.9) ? 't' : 'f'),
+		1 => call('decommission_environment', environment => chance(0.95) ? $fork : 'shop-production', %how),
+		2 => call('archive_environment', environment => $fork, message => $self->word));
 }
 
 # ---- all of them ----
@@ -627,6 +694,10 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 	'environments', (SELECT jsonb_object_agg(project || '/' || environment, to_jsonb(e)) FROM promote.environment AS e),
 	'requests', COALESCE((SELECT jsonb_agg(jsonb_build_array(project, request)) FROM promote.promotion_request
 		WHERE finished_at IS NULL), '[]'),
+	'forks', COALESCE((SELECT jsonb_agg(project || '-' || environment) FROM promote.environment
+		WHERE environment ~ '^f' AND archived_at IS NULL), '[]'),
+	'tags', COALESCE((SELECT jsonb_agg(jsonb_build_array(project || '-' || environment, tag)) FROM (SELECT *
+		FROM promote.environment_tag ORDER BY created_at DESC LIMIT 8) AS t), '[]'),
 	'stops', COALESCE((SELECT jsonb_agg(project) FROM promote.line_stop WHERE lifted_at IS NULL), '[]'),
 	'freezes', COALESCE((SELECT jsonb_agg(name) FROM promote.freeze_window), '[]'),
 	'windows', COALESCE((SELECT jsonb_agg(name) FROM promote.change_window), '[]'),

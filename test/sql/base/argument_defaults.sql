@@ -61,6 +61,8 @@ INSERT INTO sample VALUES
     (NULL, 'diff', $$'[{"path": ".a", "change": "change", "old": 1, "new": 2, "immutable": true}]'$$), (NULL,
         'before', $$'2020-01-01'$$),
     (NULL, 'plan', $$'{"format_version": "1.2", "resource_changes": []}'$$),
+    ('preview_chain', 'src', $$'ecomm-staging'$$), ('preview_chain', 'up_to', $$'ecomm-production'$$),
+    ('promotion_chain', 'environment', $$'ecomm-production'$$),
     ('promote_to_next', 'instance', $$'ecomm-staging-db'$$), ('set_remote_reference', 'instance',
         $$'ecomm-staging-cache'$$),
     ('apply_revision', 'instance', $$'ecomm-staging-db'$$), ('apply_revision', 'revision', '2'),
@@ -70,6 +72,19 @@ INSERT INTO sample SELECT f, v.*
     FROM unnest('{heartbeat_deployment,complete_deployment,release_deployment,abort_deployment}'::text[]) AS f,
     (VALUES ('instance', quote_literal(:'held_instance')), ('deployment', :'held_deployment'), ('fencing',
         :'held_fencing')) AS v (argument, value);
+INSERT INTO sample SELECT p || f, v.*
+    FROM unnest('{promote_environment,deploy_environment,rollback_environment,tag_environment}'::text[]) AS f,
+         unnest('{"",preview_}'::text[]) AS p,
+         LATERAL (VALUES ('src', $$'shop-staging'$$), ('dst', $$'shop-production'$$), ('tag', $$'now'$$),
+                 ('environment', CASE WHEN f ~ 'rollback' THEN quote_literal('shop-production@' || clock_timestamp())
+                                      ELSE $$'shop-production'$$ END)) AS v (argument, value);
+INSERT INTO promote.environment (project, environment) VALUES ('shop', 'over');
+INSERT INTO sample SELECT p || f, v.*
+    FROM unnest('{fork_environment,decommission_environment,archive_environment}'::text[]) AS f,
+         unnest('{"",preview_}'::text[]) AS p,
+         LATERAL (VALUES ('src', $$'shop-staging'$$), ('new_environment', $$'shop-new'$$),
+                 ('environment', CASE WHEN f ~ 'archive' THEN $$'shop-over'$$ ELSE $$'shop-production'$$ END))
+                 AS v (argument, value);
 UPDATE sample SET value = quote_literal(value) WHERE value ~ '^{';
 
 CREATE TEMP TABLE argument AS
@@ -94,8 +109,9 @@ SELECT cmp_ok(count(*), '>', 100::bigint, 'arguments with a default') FROM calle
 SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called ORDER BY function, name;
 -- those that need more than there is here are refused, both ways alike
 SELECT is(array_agg(DISTINCT function ORDER BY function),
-    '{approve_deployment,approve_request,deploy_instance,end_session,pause_request,'
-    'propose_deployment,resume_request,review_override,rotate_secrets}',
+    '{approve_deployment,approve_many,approve_request,complete_many,deploy_instance,deploy_many,end_session,fail_many,'
+    'heartbeat_many,pause_request,plan_many,promote_many,propose_deployment,reject_many,release_many,resume_request,'
+    'review_override,rotate_secrets}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
 
 SELECT * FROM finish();

@@ -23,7 +23,8 @@ SELECT format('SELECT %s.%I(%s)', min(p.pronamespace::regnamespace::text), min(p
  CROSS JOIN unnest(p.proargtypes) WITH ORDINALITY AS a (type, place)
   LEFT JOIN (VALUES ('boolean', 'true'), ('bytea', $v$'\x00'$v$), ('bigint', '1'), ('integer', '1'),
                     ('interval', $v$'1 min'$v$), ('jsonb', $v$'{"a": 1}'$v$), ('text', $v$'a-b-c'$v$),
-                    ('text[]', $v$'{PLAN}'$v$), ('timestamp with time zone', 'now()'),
+                    ('text[]', $v$'{PLAN}'$v$), ('integer[]', $v$'{1}'$v$),
+                    ('jsonb[]', $v$'{}'$v$), ('timestamp with time zone', 'now()'),
                     ('timestamp without time zone', $v$'2026-01-01'$v$), ('timestamp without time zone[]', $v$'{}'$v$),
                     ('tstzrange', $v$'(,)'$v$)) AS sample (type, value)
     ON sample.type = format_type(a.type, NULL)

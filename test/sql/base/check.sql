@@ -126,6 +126,11 @@ SELECT matches(pg_temp.said(s), '^' || state || ' \| [^|]+ \| [^|]+[.] \| [^|]+[
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, source_environment)
         SELECT project, environment, component, digest, version_constraint, 'staging' FROM promote.revision LIMIT 1$$,
         'PM404'),
+    ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, source_environment,
+                                     source_revision)
+        SELECT project, environment, component, digest, version_constraint, environment, 0
+          FROM promote.revision LIMIT 1$$,
+        'PM404'),
     ($$INSERT INTO promote.revision (project, environment, component, digest, version_constraint, overrides)
         SELECT project, environment, component, digest, version_constraint, '3' FROM promote.revision LIMIT 1$$,
         'PM101'),
@@ -144,9 +149,10 @@ SELECT is_empty($$SELECT c.conname, pg_get_constraintdef(c.oid) FROM pg_constrai
       AND pg_get_constraintdef(c.oid) !~ 'promote_internal\.\w*check\w*\(|promote\.(jsonb_schema_check|check_params)\('
       AND c.conrelid::regclass::text !~
           '^promote\.(approval|deployment|deployment_log|drift_item|gate_override|health_report|idempotency_key|instan'
-          'ce|line_stop|observation|planned_change|promotion_request|promotion_request_item|promotion_request_previe'
-          'w|release_event|secret)$'
-      AND c.conname NOT IN ('project_request_check', 'revision_revision_check', 'revision_kept_marks_check')$$,
+          'ce|environment_generation|line_stop|observation|planned_change|promotion_request|promotion_request_item|'
+          'promotion_request_preview|release_event|secret)$'
+      AND c.conname NOT IN ('project_request_check', 'revision_revision_check', 'revision_kept_marks_check',
+          'environment_generation_check', 'environment_tag_generation_check')$$,
           'no other CHECK is met by who inserts what the registry and the rules are made of');
 SELECT is_empty($$SELECT t.oid::regtype FROM pg_type AS t JOIN pg_constraint AS c ON c.contypid = t.oid
     WHERE t.typnamespace = 'promote'::regnamespace AND c.contype = 'c'

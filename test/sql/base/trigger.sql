@@ -46,9 +46,11 @@ SELECT is(pg_temp.attach('record_release', 'AFTER', e, 'promote.bundle_release',
             VALUES ('redis', '9.0.0', '{}')$$),
         ('DELETE', $$INSERT INTO promote.bundle_release (bundle, version, params_schema)
             VALUES ('redis', '9.0.0', '{}'); DELETE FROM promote.bundle_release WHERE version = '9.0.0'$$)) AS v(e, w);
-SELECT is(pg_temp.attach('record_deployment', 'AFTER', 'INSERT', 'promote.deployment', 'ROW',
-    $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), 'accepted',
-    'nor has a deployment that is only queued');
+SELECT is(pg_temp.attach(f, 'AFTER', e, 'promote.deployment', l,
+    $$SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 7}')$$), '39P01',
+    f || ' needs both tables of an UPDATE, and gets ' || e || ' for each ' || l)
+  FROM unnest(ARRAY['record_deployment', 'settle_plan']) AS f,
+       (VALUES ('INSERT', 'ROW'), ('INSERT', 'STATEMENT')) AS v(e, l);
 SELECT is(pg_temp.attach('guard_request', 'BEFORE', 'INSERT', 'promote.promotion_request', 'ROW',
     $$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}')$$), 'accepted',
     'nor a request that is only opened anything to be held to');

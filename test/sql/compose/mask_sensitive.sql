@@ -138,7 +138,7 @@ SELECT throws_ok(format('INSERT INTO promote.revision (project, environment, com
     'origin, source_environment, source_revision) SELECT project, environment, component, digest, version_constraint, '
     '%L, %L, %s FROM promote.revision WHERE component = %L AND environment = %L AND revision = 1', 'promotion', e, n,
     'lk', 'production'), state, NULL, 'from ' || e || ' ' || n)
-  FROM (VALUES ('staging', 4711, 'PM002'), ('staging', -5, 'PM002'), ('production', 1, 'PM404')) AS v(e, n, state);
+  FROM (VALUES ('staging', 4711, 'PM002'), ('staging', -5, 'PM404'), ('production', 1, 'PM404')) AS v(e, n, state);
 
 -- ---- a key that is none ----
 SELECT pg_temp.refuses(format('SELECT promote.promote_instance(%L, %L, idempotency_key => %L)', 'ecomm-staging-lk',

@@ -54,7 +54,7 @@ SELECT is((SELECT count(*) FROM promote_internal.lacking_secrets('ecomm', 'produ
 CREATE FUNCTION pg_temp.target(to_revision integer) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.lines(format('SELECT desired, revision, bundle, version, block_reason, release_channel, '
         'judged_version, judged_schema, params ->> ''size'', kept_marks FROM '
-        'promote_internal.rollback_target(''ecomm'', ''staging'', ''db'', %L)', to_revision))
+        'promote_internal.rollback_target(''ecomm'', ''staging'', ''db'', %L, NULL)', to_revision))
 $$;
 SELECT is(pg_temp.target(NULL), '(1,,,,,,,,,)', 'nowhere, where nothing has run');
 SELECT promote.complete_deployment('ecomm-staging-db', 1, 1), pg_temp.deploy('ecomm-staging-db', true) \g /dev/null
@@ -67,7 +67,7 @@ SELECT promote.configure_instance('ecomm-staging-db', '{"size": "large"}', '1.0.
 SELECT is(pg_temp.target(NULL),
     '(2,1,postgres,1.2.0-dev.20260915T101500Z,slow,development,1.2.0-dev.20260915T101500Z,,medium,)',
     'to what ran before, which is blocked by now');
-SELECT is((SELECT count(*) FROM promote_internal.rollback_target('ecomm', 'none', 'db', NULL)), 0::bigint,
+SELECT is((SELECT count(*) FROM promote_internal.rollback_target('ecomm', 'none', 'db', NULL, NULL)), 0::bigint,
     'no row where there is no instance');
 
 -- ---- plans ----
@@ -88,8 +88,8 @@ $$;
 SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws('SELECT * FROM promote_internal.' || call,
     'text, text, text' || more) AS flaw), NULL, call || ' by keys')
   FROM (VALUES ('next_in_queue($1, $2, $3)', ''), ('planned_losses($1, $2, $3)', ''),
-               ('lacking_secrets($1, $2, $3, $4)', ', integer'), ('rollback_target($1, $2, $3, $4)',
-                   ', integer')) AS v (call, more);
+               ('lacking_secrets($1, $2, $3, $4)', ', integer'), ('rollback_target($1, $2, $3, $4, $5)',
+                   ', integer, integer')) AS v (call, more);
 SELECT is((SELECT string_agg(flaw, ', ')
     FROM pg_temp.flaws('SELECT * FROM promote_internal.due_deployment AS d WHERE d.due_at <= $1 AND d.attributes @> $2 '
     'ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED', 'timestamptz, jsonb') AS flaw),

@@ -117,8 +117,8 @@ SELECT is(pg_temp.lines(format($$SELECT vote, rule, decision, reason, actor, dat
 SELECT is(pg_temp.lines($$SELECT event, actor, database_role, data - 'created_at' - 'plan_digest' FROM promote.audit_log
     WHERE event ~ '^approval[.]'$$),
     format('(approval.given,test_ann,test_ann,"{""rule"": ""dba"", ""vote"": 1, ""actor"": ""test_ann"", ""reason"": '
-        '""fine"", ""project"": ""ecomm"", ""decision"": ""approved"", ""component"": ""db"", ""deployment"": %s, '
-        '""environment"": ""production"", ""database_role"": ""test_ann""}")', :plan), '... and in the audit log');
+        '""fine"", ""decision"": ""approved"", ""deployment"": %s, ""database_role"": ""test_ann""}")', :plan),
+    '... and in the audit log');
 SELECT is(pg_temp.approve('test_ann', :plan), 'COMPLETED', 'approving twice is approving once');
 SELECT is((SELECT count(*) FROM promote.approval), 1::bigint, '... and recorded once');
 SELECT is((SELECT count(*) FROM promote.audit_log WHERE event ~ '^approval[.]'), 1::bigint,

@@ -6,14 +6,16 @@ SELECT no_plan();
 SET LOCAL plan_cache_mode = force_generic_plan;
 SET LOCAL enable_seqscan = off;
 
--- What is wrong with the plan of a statement: a table that is read whole, or a function of ours that was not inlined.
+-- What is wrong with the plan of a statement: a table that is read whole, a join that reads one whole, or a function of
+-- ours that was not inlined.
 CREATE FUNCTION pg_temp.flaws(statement text, types text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
 BEGIN
     EXECUTE format('PREPARE asked (%s) AS %s', types, statement);
     FOR line IN EXECUTE format('EXPLAIN (VERBOSE) EXECUTE asked (%s)', regexp_replace(types, '[^,]+', 'NULL', 'g')) LOOP
-        RETURN QUERY SELECT btrim(line) WHERE line ~ 'Seq Scan on promote\.|Function Scan on promote_internal';
+        RETURN QUERY SELECT btrim(line)
+            WHERE line ~ 'Seq Scan on promote\.|Function Scan on promote_internal|Merge Join|Hash Join';
     END LOOP;
     DEALLOCATE asked;
 END
@@ -26,17 +28,25 @@ SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws(format('SELECT * FRO
                    FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, place)) AS types
           FROM pg_proc AS p
          WHERE p.pronamespace = 'promote_internal'::regnamespace
-           AND p.proname IN ('case_target', 'case_facts', 'last_run', 'requesters', 'equal_plan', 'outdated',
-               'changes_before', 'votes',
+           AND p.proname IN ('case_target', 'deployment_target', 'case_facts', 'last_run', 'requesters', 'equal_plan',
+               'outdated', 'changes_before', 'votes', 'carried_out',
                'missing_references', 'brought_release', 'repeated_run',
                'recorded_changes', 'completed_runs', 'unexpected_values', 'unexpected_changes', 'missing_checks',
                    'soak', 'next_report', 'queued_between')) AS f
  ORDER BY f.proname;
+-- ... for many cases at once, too, while nobody has voted yet: plans are kept, and tables grow
+UPDATE pg_class SET relpages = 0, reltuples = 0 WHERE oid = 'promote.approval'::regclass;
+CREATE TEMPORARY TABLE judged_case ON COMMIT DROP AS
+SELECT 'p' AS project, 'e' AS environment, 'c' AS component, '\x00'::bytea AS plan_digest, 'b' AS bundle,
+    '1.0.0' AS version, 1 AS plan;
+SELECT is((SELECT string_agg(flaw, ', ') FROM pg_temp.flaws('SELECT v.* FROM judged_case AS k CROSS JOIN LATERAL '
+    'promote_internal.votes(k.project, k.environment, k.component, k.plan_digest, k.bundle, k.version, k.plan) AS v '
+    'WHERE k.plan = $1', 'integer') AS flaw), NULL, 'votes on many cases by keys');
 SELECT is((SELECT string_agg(flaw, ', ')
     FROM pg_temp.flaws(format('SELECT * FROM promote_internal.%s WHERE project = $1 AND environment = $2 AND component '
     '= $3', v), 'text, text, text') AS flaw),
     NULL, v || ' by keys') FROM unnest(ARRAY['differing_instance', 'open_difference', 'holding_request',
-        'instance_attributes', 'matrix_cell']) AS v;
+        'instance_attributes', 'matrix_cell', 'reviewed_instance']) AS v;
 SELECT is((SELECT string_agg(flaw, ', ')
     FROM pg_temp.flaws('SELECT * FROM promote_internal.blocked_release WHERE bundle = $1 AND version = $2',
     'text, text') AS flaw),

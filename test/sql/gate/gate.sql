@@ -23,12 +23,14 @@ release_unproven state overridable
 reverts state overridable
 drift state overridable
 health state overridable
+structure state overridable
 destructive state overridable
 unexpected state overridable
 policy state overridable decommission
 approval people overridable decommission
 rejected people decommission
-request lock overridable decommission', 'the gates, in the order in which they are looked at');
+request lock overridable decommission
+dependency lock decommission', 'the gates, in the order in which they are looked at');
 -- with a rule for each of them, a gate is overridable where the table says so
 INSERT INTO promote.override_rule (project, environment, code, role) SELECT 'ecomm', 'production', code, current_user
     FROM promote.gates() WHERE overridable;

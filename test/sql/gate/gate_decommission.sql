@@ -64,9 +64,11 @@ INSERT INTO pg_temp.closing VALUES
     ('approval', $$INSERT INTO promote.approval_rule (project, environment, rule, role)
         VALUES ('ecomm', 'production', 'two', current_user)$$),
     ('request', $$SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["db"]}')$$);
-SELECT set_eq($$SELECT code FROM pg_temp.closing UNION SELECT 'rejected'$$, $$SELECT code FROM promote.gates()
+SELECT set_eq($$SELECT code FROM pg_temp.closing UNION VALUES ('rejected'), ('dependency')$$, $$SELECT code
+    FROM promote.gates()
     WHERE decommission$$,
-    'every gate that concerns a DECOMMISSION is closed here but rejections, which end its proposal');
+    'every gate that concerns a DECOMMISSION is closed here but rejections, which end its proposal, and dependencies, '
+    'for which it waits in the queue');
 CREATE FUNCTION pg_temp.agrees(closing pg_temp.closing) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     codes text;

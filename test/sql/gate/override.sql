@@ -40,7 +40,8 @@ $$;
 SELECT is((SELECT string_agg(code, ' ' ORDER BY gate) FROM promote.gates()),
     'path component params release artifact secrets references plan stopped freeze window soak budget source_in_sync '
         'release_unproven reverts drift '
-        'health destructive unexpected policy approval rejected request', 'the gates in their order');
+         'health structure destructive unexpected policy approval rejected request dependency',
+    'the gates in their order');
 SELECT is((SELECT string_agg(DISTINCT kind, ' ') FROM promote.gates()), 'lock people state static time',
     'of five kinds');
 SELECT is((SELECT string_agg(kind, ' ') FROM (SELECT kind, min(gate) AS first FROM promote.gates() GROUP BY kind

@@ -274,7 +274,7 @@ SELECT is(pg_temp.as_role('a_auditor', statement),
                    statement);
 SELECT is(pg_temp.as_role('a_auditor', 'SELECT ' || c) ~ '^42501', true, '... nor what is withheld: ' || c)
   FROM unnest('{params FROM promote.config,overrides FROM promote.revision,parameters FROM '
-      'promote.environment}'::text[]) AS c;
+      'promote.environment,parameters FROM promote.environment_generation}'::text[]) AS c;
 SELECT throws_ok($$SELECT promote.may('rows')$$, 'PM404', NULL, 'to see rows is no action');
 DELETE FROM promote.grants WHERE role = 'a_auditor';
 INSERT INTO promote.grants (role, action, project, environment) VALUES ('a_auditor', 'audit', 'ecomm', 'staging');

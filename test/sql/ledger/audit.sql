@@ -37,15 +37,15 @@ RESET DateStyle;
 
 SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db'
     AND seq = 3) - 'created_at' - 'digest' - 'overrides' - 'database_role',
-    '{"project": "ecomm", "environment": "production", "component": "db", "revision": 2, "version_constraint": "~1", '
+    '{"revision": 2, "version_constraint": "~1", '
         '"release_channel": "development", "origin": "promotion",
       "bundle": "postgres", "version": "1.2.0-dev.20260915T101500Z", "source_environment": "staging", '
           '"source_revision": 1, "plan": true, "mode": "replace", "allow_replace": false, '
           '"message": "ümlaut \"quoted\"", "actor": "ada"}',
-          'the facts of a revision');
+          'the facts of a revision, without the instance, which the subject names');
 SELECT is((SELECT data FROM promote.audit_log WHERE subject = 'ecomm-production-db'
     AND seq = 4) - 'created_at' - 'diff' - 'rendered_digest' - 'database_role',
-    '{"project": "ecomm", "environment": "production", "component": "db", "deployment": 2, "action": "PLAN", '
+    '{"deployment": 2, "action": "PLAN", '
         '"revision": 2, "bundle": "postgres",
       "version": "1.2.0-dev.20260915T101500Z", "destructive": false, "reverts": false, "actor": "ada"}',
           'the facts of a deployment');

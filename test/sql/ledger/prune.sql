@@ -147,8 +147,8 @@ SELECT is((SELECT array_agg(event ORDER BY seq) FROM promote.audit_log WHERE sub
 SELECT is((SELECT data - 'actor' - 'database_role' - 'last_at' - 'pruning' FROM promote.audit_log
     WHERE subject = 'environment ecomm/production' AND seq = 2), '{"rows": 2}',
     '... which says how many it stands for');
-SELECT is((SELECT array(SELECT jsonb_object_keys(rows)) @> ARRAY['revision ecomm/production/db/1',
-    'instance ecomm/production/db', format('deployment ecomm/production/db/%s', :first)] FROM promote.audit_log
+SELECT is((SELECT array(SELECT jsonb_object_keys(rows)) @> ARRAY['revision/1', 'instance',
+    format('deployment/%s', :first)] FROM promote.audit_log
     WHERE subject = 'ecomm-production-db' AND event = 'audit.checkpoint'), true, 'it carries what verifying needs');
 SELECT is(pg_temp.lines($$SELECT seq, rows, data -> 'rows' FROM promote.audit_log
     WHERE subject = 'environment ecomm/brief' AND event = 'audit.checkpoint'$$), '(2,,2)',
@@ -274,6 +274,28 @@ SELECT is(pg_temp.forged($$WITH last AS (SELECT a.*, jsonb_set(a.data, '{after,d
 SELECT is(pg_temp.forged($$DELETE FROM promote.audit_log a WHERE subject = 'ecomm' AND seq = (SELECT max(seq)
     FROM promote.audit_log WHERE subject = 'ecomm')$$) ~ 'ecomm: the chain ends before it', true,
     'the end of a chain removed');
+
+-- ---- which chains have old rows is seen without reading the others ----
+\ir ../../fixtures/long.sql
+SET LOCAL row_security = off;
+INSERT INTO promote.audit_log (project, subject, seq, at, actor, database_role, event, data, previous_hash, hash)
+SELECT 'long', 'chain ' || c, s, now() - interval '1 day', 'loader', 'loader', 'revision.created',
+    '{"filler": "so that some rows fill a page"}',
+       CASE WHEN s > 1 THEN sha256('') END, sha256('')
+  FROM generate_series(1, 10) AS c, generate_series(1, 300) AS s;
+SELECT cmp_ok(pg_temp.pages($$SELECT * FROM promote_internal.prunable_chains(now() - interval '2 days', 'long')$$),
+    '<=', 120,
+    'of chains without old rows, one row each is read');
+SELECT cmp_ok(pg_temp.pages($$SELECT * FROM promote_internal.prunable_chains(now() - interval '2 days', NULL)$$), '<=',
+    1000,
+    '... of all projects');
+SELECT is((SELECT count(*) FROM promote_internal.prunable_chains(now(), 'long')), 10::bigint, 'what is old is found');
+SELECT is((SELECT array_agg(DISTINCT cut) FROM promote_internal.prunable_chains(now(), 'long')), ARRAY[299::bigint],
+    '... but for the last row');
+SELECT bag_eq($$SELECT c FROM promote_internal.chains_of('long') AS c$$, $$SELECT 'chain ' || n
+    FROM generate_series(1, 10) AS n UNION ALL
+    SELECT DISTINCT a.subject FROM promote.audit_log AS a WHERE a.project = 'long' AND a.subject !~ '^chain'$$,
+        'chains are found one by one');
 
 SELECT * FROM finish();
 ROLLBACK;

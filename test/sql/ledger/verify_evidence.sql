@@ -27,6 +27,7 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, rem
 VALUES ('postgres', '1.6.0', '{}', '{"token": {"required": false}}', '{"network": {"required": false}}');
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('ecomm', 'staging', 'production');
+INSERT INTO promote.component_dependency (project, component, depends_on) VALUES ('ecomm', 'cache', 'db');
 INSERT INTO promote.change_window (name, project, during) VALUES ('ever', 'ecomm', '(2020-01-01,2098-01-01)');
 INSERT INTO promote.required_check (project, environment, check_name) VALUES ('ecomm', 'prod-uswest', 'smoke');
 CREATE SCHEMA rules;
@@ -37,6 +38,9 @@ INSERT INTO promote.stateful_type (pattern) VALUES ('our_*');
 INSERT INTO promote.schema_document (uri, document) VALUES ('https://example.com/a.json', '{"type": "string"}');
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "a"}', '1.6.0') \g /dev/null
 SELECT promote.set_remote_reference('ecomm-production-db', 'network', 'net-1') \g /dev/null
+SELECT count(*) FROM promote.tag_environment('ecomm-production', 'now', 'why') \g /dev/null
+SELECT count(*) FROM promote.fork_environment('ecomm-staging', 'ecomm-over', configure => false) \g /dev/null
+SELECT count(*) FROM promote.archive_environment('ecomm-over', 'why') \g /dev/null
 SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''',
     true) \g /dev/null
 SELECT promote.set_secret('ecomm-production-db', 'token', 'rush'), promote.remove_secret('ecomm-production-db',
@@ -104,6 +108,11 @@ SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"size": "large", "ti
     plan => false) \g /dev/null
 SELECT promote.stop_line('fire', 'ecomm'), promote.stop_line('flood'),
     promote.resume_line('ecomm', 'put out') \g /dev/null
+
+-- what a prepared transaction would leave for listeners
+ALTER TABLE promote.notice DISABLE TRIGGER guard_record;
+INSERT INTO promote.notice VALUES ('3', 1, '');
+ALTER TABLE promote.notice ENABLE ALWAYS TRIGGER guard_record;
 
 -- What is wrong but for guards, which are taken away here; what verifying the project, or what is no project's, alone
 -- says otherwise is wrong, too.

@@ -64,5 +64,39 @@ RESET ROLE;
 SELECT lives_ok($$INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'staging', 'bare')$$,
     '... who is not refused');
 
+-- How tables are stored: what is only appended to is frozen as it grows, and what moves has room or is vacuumed early.
+SELECT is((SELECT string_agg(c.relname || ': ' || array_to_string(c.reloptions, ' '), E'\n' ORDER BY c.relname)
+    FROM pg_class AS c
+            WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r' AND c.reloptions IS NOT NULL),
+    'audit_log: autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_freeze_min_age=0
+config: autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_freeze_min_age=0
+deployment: autovacuum_vacuum_scale_factor=0.05
+deployment_log: autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_freeze_min_age=0
+health_report: autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_freeze_min_age=0
+instance: fillfactor=80
+observation: fillfactor=80
+planned_change: autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_freeze_min_age=0
+revision: autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_freeze_min_age=0', 'how tables are stored');
+-- A promotion and its plan move the instance on its page: none of its columns that move may be in an index.
+SELECT is_empty($$SELECT i.indexrelid::regclass, a.attname FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid
+                     AND (a.attnum = ANY (i.indkey) OR pg_get_expr(i.indpred, i.indrelid) ~ a.attname::text)
+                   WHERE i.indrelid = 'promote.instance'::regclass
+                     AND a.attname NOT IN ('project', 'environment', 'component', 'name')$$,
+                         'what moves of an instance is in no index');
+-- While tables are small, PostgreSQL takes any index that begins with a part of a key for as good as that of the whole
+-- key, and keeps the plan. Those that begin with less than an instance are partial.
+SELECT is((SELECT string_agg(i.indexrelid::regclass::text, ' ' ORDER BY i.indexrelid::regclass::text) FROM pg_index AS i
+            WHERE i.indrelid IN ('promote.revision'::regclass, 'promote.deployment'::regclass,
+                'promote.audit_log'::regclass)
+              AND (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[0])
+                  = 'project'
+              AND pg_get_indexdef(i.indexrelid) !~ '\(project, environment, component' AND NOT i.indisprimary),
+    'promote.deployment_queued_idx promote.revision_promoted_idx', 'indexes that begin with the project alone');
+SELECT is_empty($$SELECT i.indexrelid::regclass FROM pg_index AS i
+                   WHERE i.indexrelid IN ('promote.deployment_queued_idx'::regclass,
+                       'promote.revision_promoted_idx'::regclass)
+                     AND i.indpred IS NULL$$, '... are partial');
+
 SELECT * FROM finish();
 ROLLBACK;

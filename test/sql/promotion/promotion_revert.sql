@@ -150,6 +150,15 @@ SELECT alike(pg_temp.previewed(), format('%%release constraint change %s ada pin
     'a version constraint, in the preview');
 SELECT alike(pg_temp.send(), format('%%release constraint %s ada pin it%%', :pin), 'and in the diff');
 ROLLBACK TO hotfixed;
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('app', '1.3.0', '{}'), ('app', '1.4.0',
+    '{}');
+SELECT pg_temp.edit('production', '{}', 'pin it', '1.0.0') AS pin \gset
+SELECT pg_temp.ship(), pg_temp.edit('staging', '{}', constr => '1.3.0'), pg_temp.ship('staging') \g /dev/null
+SELECT promote.promote_instance('line-staging-api', 'line-production-api', pin => true, plan => false) \g /dev/null
+SELECT pg_temp.edit('staging', '{}', constr => '1.4.0'), pg_temp.ship('staging') \g /dev/null
+SELECT alike((SELECT pg_temp.told(diff) FROM promote.promote_instance('line-staging-api', 'line-production-api',
+    pin => true)), format('%%release constraint %s ada pin it%%', :pin), 'and behind two promotions that pin');
+ROLLBACK TO hotfixed;
 SELECT pg_temp.edit('production', '{"tier": "{{tier}}"}', 'by parameter') AS own, pg_temp.edit('staging',
     '{"tier": "iron"}')
     \gset

@@ -47,8 +47,8 @@ SET LOCAL session_replication_role = replica;
 SELECT pg_temp.refuses($$SELECT pg_temp.path('production', 'dev')$$, 'PM605', 'cycle', 'replicas are checked too');
 RESET session_replication_role;
 SELECT throws_ok(format('CREATE TRIGGER t %s ON promote.project FOR EACH %s EXECUTE FUNCTION promote_internal.%s(); '
-    'UPDATE promote.project SET project = project', t, e, f), '39P01', NULL, f || ' is not for other tables')
-  FROM (VALUES ('BEFORE UPDATE', 'ROW', 'lock_project'), ('AFTER UPDATE', 'STATEMENT', 'check_paths')) AS v(t, e, f);
+    'UPDATE promote.project SET project = project', t, e, f), '39P01', NULL, f || ' is not for other triggers')
+  FROM (VALUES ('AFTER UPDATE', 'ROW', 'lock_project'), ('AFTER UPDATE', 'STATEMENT', 'check_paths')) AS v(t, e, f);
 SELECT throws_ok($$CREATE TRIGGER t AFTER DELETE ON promote.promotion_path FOR EACH STATEMENT EXECUTE FUNCTION
     promote_internal.check_paths(); DELETE FROM promote.promotion_path$$, '39P01', NULL,
     'nor for statements without new rows');

@@ -110,5 +110,31 @@ SELECT is(array_agg(c.oid::regclass || '.' || a.attname), NULL,
        'bytea', 'timestamp with time zone', 'text[]',
        'interval', 'tstzrange', 'timestamp without time zone', 'timestamp without time zone[]', 'xid8');
 
+-- ---- which rows of instances make sense: all that there can be of small numbers ----
+SELECT results_eq($$
+    SELECT count(*), count(*) FILTER (WHERE said), count(*) FILTER (WHERE said IS DISTINCT FROM COALESCE(
+               status IN ('INITIALIZED', 'PROVISIONED', 'FAILED', 'DECOMMISSIONED') AND opened BETWEEN 0 AND revision
+               AND deployment >= 0
+               AND (of_constraint IS NULL) = (revision = opened) AND (channel IS NULL) = (revision = opened)
+               AND COALESCE(deployed_revision > opened AND deployed_revision <= revision, true)
+               AND COALESCE(deployed_by BETWEEN 1 AND deployment, true)
+               AND (deployed_by IS NULL) = (deployed_revision IS NULL) AND (deployed_by IS NULL OR changed_by > 0)
+               AND changed_by BETWEEN 0 AND deployment, true))
+      FROM unnest(ARRAY['INITIALIZED', 'PROVISIONED', 'FAILED', 'DECOMMISSIONED', 'RUNNING']) AS status,
+           generate_series(-1, 2) AS revision, generate_series(-1, 2) AS opened, generate_series(-1, 2) AS deployment,
+           unnest(ARRAY[NULL, 'latest']) AS of_constraint, unnest(ARRAY[NULL, 'stable']) AS channel,
+           unnest(ARRAY[NULL, -1, 0, 1, 2, 3]) AS deployed_revision, unnest(ARRAY[NULL, -1, 0, 1, 2, 3]) AS deployed_by,
+           generate_series(-1, 3) AS changed_by,
+           promote_internal.check_instance(status, revision, opened, deployment, of_constraint, channel,
+               deployed_revision, deployed_by, changed_by) AS said$$,
+    'VALUES (230400::bigint, 224::bigint, 0::bigint)', 'check_instance says what single checks would say');
+SELECT is(promote_internal.check_instance(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), false,
+    '... and nothing of nothing');
+SELECT is((SELECT count(*) FROM pg_constraint WHERE conrelid = 'promote.instance'::regclass
+    AND conname = 'instance_check' AND convalidated AND pg_get_constraintdef(oid) = 'CHECK ('
+    'promote_internal.check_instance(status, revision, opened_revision, deployment,'
+    ' (version_constraint)::text, (release_channel)::text, deployed_revision, deployed_by, changed_by))'), 1::bigint,
+    '... of its columns');
+
 SELECT * FROM finish();
 ROLLBACK;

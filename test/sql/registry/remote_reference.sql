@@ -103,6 +103,8 @@ SELECT pg_temp.refuses(statement, state, detail, statement)
                ($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', ' a')$$, 'PM404', 'space'),
                ($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'postgres://u:geheim@h/d')$$,
                    'PM404', 'a URI with a password'),
+               ($$SELECT promote.set_remote_reference('ecomm-staging-cache', 'network', 'postgres://u@v:geheim@h/d')$$,
+                   'PM404', 'a URI with a password'),
                ($$SELECT promote.remove_remote_reference('ecomm-staging-cache', '')$$, 'PM404', 'null or empty'),
                ($$SELECT promote.remove_remote_reference('nowhere', 'network')$$, 'PM001',
                    'three parts')) AS v(statement, state, detail);

@@ -4,6 +4,7 @@ package PromoteTest;
 # Debian packages no PostgreSQL::Test::Cluster, so this is the little of it that is needed, on core Perl.
 #
 #   my $node = PromoteTest->new;                  # initdb and start
+#   my $node = PromoteTest->shop('db', $sql);     # with a project
 #   my ($rc, $out, $err) = $node->psql('postgres', 'SELECT 1');
 #   $node->query('postgres', 'SELECT 1');         # '1', and dies on an error
 #   $node->dump('db', "$dir/db.dump", '-Fc');
@@ -59,6 +60,21 @@ sub new {
 			'--locale=C.UTF-8', '--no-sync', '--no-instructions'));
 	$self->configure("listen_addresses = ''", "unix_socket_directories = '$dir'", 'fsync = off', @settings);
 	$self->start;
+	return $self;
+}
+
+# A server with a database that has the extension, the bundle postgres and the project shop, and what SQL adds to that.
+sub shop {
+	my ($class, $database, $sql, @settings) = @_;
+	my $self = $class->new(@settings);
+	$self->create_database($database);
+	$self->query($database, <<"SQL");
+CREATE EXTENSION promote;
+INSERT INTO promote.bundle VALUES ('postgres');
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
+INSERT INTO promote.project VALUES ('shop');
+$sql
+SQL
 	return $self;
 }
 

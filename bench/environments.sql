@@ -1,0 +1,41 @@
+-- What the benchmark of whole environments works on: three of so many components, of 4 KB each in the first.
+
+CREATE PROCEDURE bench.environments(count integer) LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO promote.environment (project, environment)
+    SELECT 'bench', e FROM unnest(ARRAY['whole', 'verb', 'calls']) AS e;
+    INSERT INTO promote.component (project, component, bundle)
+    SELECT 'bench', 'e' || t, 'bench' FROM generate_series(1, count) AS t;
+    INSERT INTO promote.instance (project, environment, component)
+    SELECT 'bench', e, 'e' || t FROM unnest(ARRAY['whole', 'verb', 'calls']) AS e, generate_series(1, count) AS t;
+    INSERT INTO bench.instance (project, environment, component)
+    SELECT 'bench', e, 'e' || t FROM unnest(ARRAY['whole', 'verb', 'calls']) AS e, generate_series(1, count) AS t;
+    -- each has a configuration of its own
+    INSERT INTO promote.config (project, params)
+    SELECT 'bench', bench.params(1, t) FROM generate_series(1, count) AS t ON CONFLICT DO NOTHING;
+    INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
+    SELECT 'bench', 'whole', 'e' || t, promote.config_digest('bench', bench.params(1, t)), '1.0.0'
+      FROM generate_series(1, count) AS t;
+    INSERT INTO bench.config SELECT * FROM promote.config ON CONFLICT DO NOTHING;
+    INSERT INTO bench.revision SELECT * FROM promote.revision WHERE environment = 'whole';
+END
+$$;
+
+-- What was deployed runs in the twins, too, so that they have room for another plan of each.
+CREATE PROCEDURE bench.follow() LANGUAGE sql AS $$
+    DELETE FROM bench.deployment;
+    INSERT INTO bench.deployment SELECT * FROM promote.deployment WHERE environment = 'verb'
+$$;
+
+-- Overrides for every component.
+CREATE FUNCTION bench.overrides(count integer) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_object_agg('e' || t, jsonb_build_object('weight', t)) FROM generate_series(1, count) AS t
+$$;
+
+-- The single calls.
+CREATE FUNCTION bench.called(overrides jsonb) RETURNS SETOF integer LANGUAGE sql VOLATILE AS $$
+    SELECT p.new_revision
+      FROM promote.instance AS i,
+           promote.promote_instance(i.name, 'bench-calls-' || i.component, COALESCE(overrides -> i.component, '{}')) AS p
+     WHERE i.environment = 'whole' AND i.component ~ '^e[0-9]'
+$$;
