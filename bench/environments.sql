@@ -39,3 +39,12 @@ CREATE FUNCTION bench.called(overrides jsonb) RETURNS SETOF integer LANGUAGE sql
            promote.promote_instance(i.name, 'bench-calls-' || i.component, COALESCE(overrides -> i.component, '{}')) AS p
      WHERE i.environment = 'whole' AND i.component ~ '^e[0-9]'
 $$;
+
+-- The rows that forking has written, written to the twins.
+CREATE PROCEDURE bench.fork_floor() LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO bench.instance (project, environment, component)
+    SELECT i.project, i.environment, i.component FROM promote.instance AS i WHERE i.environment = 'fork';
+    CALL bench.insert_floor('fork', 1);
+END
+$$;

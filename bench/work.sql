@@ -1,13 +1,14 @@
--- A worker that carries out what waits. A transaction each: what one has moved out of the queue is in its way until it
--- commits.
+-- A worker that carries out what waits, a thousand at a time. A transaction for each claim: what one has moved out of
+-- the queue is in its way until it commits.
 CREATE PROCEDURE bench.work() LANGUAGE plpgsql AS $$
 DECLARE
-    claim record;
+    claimed record;
 BEGIN
     LOOP
-        SELECT * INTO claim FROM promote.claim_deployment('bench');
-        EXIT WHEN NOT FOUND;
-        PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
+        SELECT array_agg(c.instance) AS instances, array_agg(c.deployment) AS deployments, array_agg(c.fencing) AS fencings
+          INTO claimed FROM promote.claim_deployment('bench', max => 1000) AS c;
+        EXIT WHEN claimed.instances IS NULL;
+        PERFORM promote.complete_many(claimed.instances, claimed.deployments, claimed.fencings);
         COMMIT;
     END LOOP;
 END
@@ -17,8 +18,9 @@ $$;
 CREATE PROCEDURE bench.deploy(environments text) LANGUAGE plpgsql AS $$
 BEGIN
     CALL bench.work();
-    PERFORM promote.deploy_instance(i.name) FROM promote.instance AS i
-     WHERE i.environment LIKE environments AND i.revision > 0 AND i.deployed_by IS NULL;
+    PERFORM promote.deploy_many(array_agg(i.name)) FROM promote.instance AS i
+     WHERE i.environment LIKE environments AND i.revision > 0 AND i.deployed_by IS NULL
+    HAVING count(*) > 0;
     CALL bench.work();
 END
 $$;

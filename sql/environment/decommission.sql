@@ -47,4 +47,4 @@ CREATE FUNCTION promote.decommission_environment(
     AS 'MODULE_PATHNAME', 'promote_decommission_environment';
 REVOKE ALL ON FUNCTION promote.decommission_environment(text, text[], jsonb, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.decommission_environment(text, text[], jsonb, text, boolean) IS
-'Queues a DECOMMISSION for each instance of an environment, or of some of its components, of which anything is deployed, as decommission_instance does for one. Returns a row for each, what depends on others before these; what is not deployed is left out and says so. All or nothing; with partial, what is refused is left out, too';
+'Queues a DECOMMISSION for each instance of an environment, or of some of its components, of which anything is deployed, as decommission_instance does for one. Returns a row for each, what depends on others before these; what is not deployed is left out and says so. All or nothing; with partial, what is refused is left out, too, and so is what it depends on';

@@ -3,29 +3,52 @@
 CREATE FUNCTION promote_internal.forkable(
     project text, environment text, components text[], selector jsonb, configure boolean, running boolean,
     copy_rules boolean)
-    RETURNS TABLE (component text, code text, problem text, pins boolean)
+    RETURNS TABLE (component text, code text, problem text, pins boolean, missing text[])
     LANGUAGE sql STABLE ROWS 20
     BEGIN ATOMIC
-        SELECT i.component,
-               CASE WHEN n.problem IS NOT NULL THEN 'unconfigured' END,
-               n.problem,
-               COALESCE(COALESCE(c.version_policy, CASE WHEN $7 THEN e.version_policy END) = 'pinned', false)
-          FROM promote.instance AS i
-          JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
-          JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
-          JOIN promote_internal.instance_attributes AS a
-            ON a.project = i.project AND a.environment = i.environment AND a.component = i.component
-         CROSS JOIN LATERAL (
-              SELECT CASE WHEN NOT $5 THEN 'it is not to be configured'
-                          WHEN CASE WHEN $6 THEN i.deployed_revision IS NULL WHEN NOT $6 THEN i.revision = i.opened_revision END
-                          THEN 'its source has nothing to configure it with' END) AS n (problem)
-         WHERE i.project = $1 AND i.environment = $2
-           AND ($3 IS NULL OR i.component = ANY ($3))
-           AND ($4 IS NULL OR a.attributes @> $4);
+        WITH forked AS MATERIALIZED (
+            SELECT i.component::text, n.problem,
+                   COALESCE(COALESCE(c.version_policy, CASE WHEN $7 THEN e.version_policy END) = 'pinned', false) AS pins,
+                   c.bundle, CASE WHEN $7 THEN e.reference_defaults END AS defaults
+              FROM promote.instance AS i
+              JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment
+              JOIN promote.component AS c ON c.project = i.project AND c.component = i.component
+              JOIN promote_internal.instance_attributes AS a
+                ON a.project = i.project AND a.environment = i.environment AND a.component = i.component
+             CROSS JOIN LATERAL (
+                  SELECT CASE WHEN NOT $5 THEN 'it is not to be configured'
+                              WHEN CASE WHEN $6 THEN i.deployed_revision IS NULL WHEN NOT $6 THEN i.revision = i.opened_revision END
+                              THEN 'its source has nothing to configure it with' END) AS n (problem)
+             WHERE i.project = $1 AND i.environment = $2
+               AND ($3 IS NULL OR i.component = ANY ($3))
+               AND ($4 IS NULL OR a.attributes @> $4)
+        ), needed AS (
+            SELECT f.component, n.component AS needs
+              FROM forked AS f
+             CROSS JOIN LATERAL promote_internal.components_around($1, f.component, 'PROVISION') AS n
+              JOIN promote.instance AS o ON o.project = $1 AND o.environment = $2 AND o.component = n.component
+             UNION
+            SELECT f.component, pg_catalog.substring(r.reference, '^component://([^-/?#]+)([/?#]|$)')
+              FROM forked AS f
+             CROSS JOIN LATERAL (
+                  SELECT r.reference
+                    FROM promote.remote_reference AS r
+                   WHERE r.project = $1 AND r.environment = $2 AND r.component = f.component
+                   UNION ALL
+                  SELECT d.reference
+                    FROM pg_catalog.jsonb_each_text(f.defaults) AS d (field, reference)
+                   WHERE EXISTS (SELECT FROM promote.bundle_release AS b
+                                  WHERE b.bundle = f.bundle AND b.remote_references ? d.field)) AS r
+        )
+        SELECT f.component, CASE WHEN f.problem IS NOT NULL THEN 'unconfigured' END, f.problem, f.pins,
+               (SELECT pg_catalog.array_agg(n.needs ORDER BY n.needs COLLATE "C")
+                  FROM needed AS n
+                 WHERE n.component = f.component AND n.needs NOT IN (SELECT o.component FROM forked AS o))
+          FROM forked AS f;
     END;
 REVOKE ALL ON FUNCTION promote_internal.forkable(text, text, text[], jsonb, boolean, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.forkable(text, text, text[], jsonb, boolean, boolean, boolean) IS
-'The instances of an environment that a fork of it gets: why there is nothing that one is configured with, of what is desired, or running, or, where running is null, of what is found elsewhere (NULL: there is), and whether that takes the exact version';
+'The instances of an environment that a fork of it gets: why there is nothing that one is configured with, of what is desired, or running, or, where running is null, of what is found elsewhere (NULL: there is), whether that takes the exact version, and which components it depends on or refers to that the fork does not get (NULL: none)';
 
 CREATE FUNCTION promote_internal.fork_chain(of_project text, of_environment text, to_environment text)
     RETURNS text
@@ -102,6 +125,40 @@ REVOKE ALL ON FUNCTION promote_internal.open_instances(text, text, text, text[])
 COMMENT ON FUNCTION promote_internal.open_instances(text, text, text, text[]) IS
 'Gives an environment that was opened the instances that another has of some components, and lets those that it had begin anew: their revisions are of earlier generations from now on, and the number of the opening is taken. Returns these';
 
+CREATE FUNCTION promote_internal.copied_name(name text, project text, environment text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN pg_catalog.format('%s of %s-%s', $1, $2, $3);
+REVOKE ALL ON FUNCTION promote_internal.copied_name(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.copied_name(text, text, text) IS
+'What a window or a policy, whose names are unique, is called where it is copied to an environment';
+
+CREATE FUNCTION promote_internal.taken_names(of_project text, source_environment text, new_environment text)
+    RETURNS TABLE (problem text)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        WITH rule AS (
+            SELECT 'freeze window' AS kind, w.name, w.project, w.environment FROM promote.freeze_window AS w
+             UNION ALL
+            SELECT 'change window', w.name, w.project, w.environment FROM promote.change_window AS w
+             UNION ALL
+            SELECT 'policy', p.policy, p.project, p.environment FROM promote.policy AS p
+        ), copied AS (
+            SELECT r.kind, promote_internal.copied_name(r.name, $1, $3) AS name
+              FROM rule AS r
+             WHERE r.project = $1 AND r.environment = $2
+        )
+        SELECT pg_catalog.concat(c.kind, ' "', c.name, '"', CASE WHEN t.kind IS NULL THEN ' (too long)' END)
+          FROM copied AS c
+          -- what the environment has is of an earlier generation, and goes away
+          LEFT JOIN rule AS t
+            ON t.kind = c.kind AND t.name = c.name AND (t.project = $1 AND t.environment = $3) IS NOT TRUE
+         WHERE t.kind IS NOT NULL OR c.kind = 'policy' AND pg_catalog.octet_length(c.name) > 255
+         ORDER BY c.kind, c.name;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.taken_names(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.taken_names(text, text, text) IS
+'Windows and policies of an environment that cannot be copied to another one, since the name that they get is another''s there, or too long for a policy';
+
 CREATE FUNCTION promote_internal.copy_rules(of_project text, source_environment text, new_environment text) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC
@@ -136,16 +193,16 @@ CREATE FUNCTION promote_internal.copy_rules(of_project text, source_environment 
           FROM promote.required_check AS c WHERE c.project = $1 AND c.environment = $2;
         INSERT INTO promote.freeze_window (name, project, environment, component, selector, reason, during, rule, zone,
                                            starts_at, duration, exdates)
-        SELECT pg_catalog.format('%s of %s-%s', w.name, $1, $3), w.project, $3, w.component, w.selector, w.reason, w.during,
+        SELECT promote_internal.copied_name(w.name, $1, $3), w.project, $3, w.component, w.selector, w.reason, w.during,
                w.rule, w.zone, w.starts_at, w.duration, w.exdates
           FROM promote.freeze_window AS w WHERE w.project = $1 AND w.environment = $2;
         INSERT INTO promote.change_window (name, project, environment, component, selector, reason, during, rule, zone,
                                            starts_at, duration, exdates, max_deployments_per_window)
-        SELECT pg_catalog.format('%s of %s-%s', w.name, $1, $3), w.project, $3, w.component, w.selector, w.reason, w.during,
+        SELECT promote_internal.copied_name(w.name, $1, $3), w.project, $3, w.component, w.selector, w.reason, w.during,
                w.rule, w.zone, w.starts_at, w.duration, w.exdates, w.max_deployments_per_window
           FROM promote.change_window AS w WHERE w.project = $1 AND w.environment = $2;
         INSERT INTO promote.policy (policy, function, project, environment, component, selector, code, timeout, enabled, description)
-        SELECT pg_catalog.format('%s of %s-%s', p.policy, $1, $3), p.function, p.project, $3, p.component, p.selector, p.code,
+        SELECT promote_internal.copied_name(p.policy, $1, $3), p.function, p.project, $3, p.component, p.selector, p.code,
                p.timeout, p.enabled, p.description
           FROM promote.policy AS p WHERE p.project = $1 AND p.environment = $2;
     END;
@@ -161,7 +218,7 @@ CREATE FUNCTION promote.preview_fork_environment(
     source_state text DEFAULT NULL, preset text DEFAULT NULL, fill_defaults boolean DEFAULT false,
     partial boolean DEFAULT false)
     RETURNS TABLE (component text, changed boolean, revision integer, deployment integer, diff jsonb,
-                   code text, problem text)
+                   code text, problem text, missing text[])
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'promote_preview_fork_environment';
 REVOKE ALL ON FUNCTION promote.preview_fork_environment(text, text, jsonb, jsonb, jsonb, boolean, boolean, boolean, text[], jsonb, boolean, boolean, text, boolean, text, text, boolean, boolean) FROM PUBLIC;
@@ -176,9 +233,9 @@ CREATE FUNCTION promote.fork_environment(
     source_state text DEFAULT NULL, preset text DEFAULT NULL, fill_defaults boolean DEFAULT false,
     partial boolean DEFAULT false)
     RETURNS TABLE (component text, changed boolean, revision integer, deployment integer, diff jsonb,
-                   code text, problem text)
+                   code text, problem text, missing text[])
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'promote_fork_environment';
 REVOKE ALL ON FUNCTION promote.fork_environment(text, text, jsonb, jsonb, jsonb, boolean, boolean, boolean, text[], jsonb, boolean, boolean, text, boolean, text, text, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote.fork_environment(text, text, jsonb, jsonb, jsonb, boolean, boolean, boolean, text[], jsonb, boolean, boolean, text, boolean, text, text, boolean, boolean) IS
-'Opens an environment like another one, or like what ran there by a tag or at a time, as in ecomm-staging@tuesday, or by source_state was desired, under a new name or as the next generation of one that is archived: its parameters and attributes, with these patches on top, its instances, or those of some components, each with the configuration of its source as a revision of origin fork, composed as for a destination without a configuration, with the overrides of its component on top; on request its secrets, remote references and rules. All or nothing; with partial, an instance whose configuration is refused begins without one. Returns a row for each';
+'Opens an environment like another one, or like what ran there by a tag or at a time, as in ecomm-staging@tuesday, or by source_state was desired, under a new name or as the next generation of one that is archived: its parameters and attributes, with these patches on top, its instances, or those of some components, each with the configuration of its source as a revision of origin fork, composed as for a destination without a configuration, with the overrides of its component on top; on request its secrets, remote references and rules. All or nothing; with partial, an instance whose configuration is refused begins without one. Returns a row for each; missing has the components that it depends on or refers to and that the fork does not get';

@@ -23,7 +23,7 @@
 #define PM_COMPONENT_MISMATCH	PM_ERRCODE('0', '0', '4')	/* different components or projects */
 #define PM_NOT_CONFIGURED		PM_ERRCODE('0', '0', '5')	/* the instance has no revision yet */
 #define PM_ARCHIVED				PM_ERRCODE('0', '0', '6')	/* the environment is over */
-#define PM_NAME_TAKEN			PM_ERRCODE('0', '0', '7')	/* an environment of that name is in use */
+#define PM_NAME_TAKEN			PM_ERRCODE('0', '0', '7')	/* an environment, or a rule, of that name is there */
 
 /* Documents */
 #define PM_NOT_AN_OBJECT		PM_ERRCODE('1', '0', '1')	/* params or overrides that are no object */
@@ -66,7 +66,7 @@
 #define PM_OTHER_PLAN			PM_ERRCODE('5', '0', '9')	/* another plan is recorded already */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
 #define PM_DECOMMISSIONED		PM_ERRCODE('5', '1', '1')	/* what was decommissioned would come back unseen */
-#define PM_STILL_USED			PM_ERRCODE('5', '1', '2')	/* archiving what still runs, or is in somebody's hands */
+#define PM_STILL_USED			PM_ERRCODE('5', '1', '2')	/* archiving what is in use, or taking away what is needed */
 
 /* The pipeline */
 #define PM_GATES_CLOSED			PM_ERRCODE('6', '0', '1')	/* a gate blocks the deployment */

@@ -4,6 +4,9 @@
  * Each is judged as by the verb of one.  The set is locked first, and then taken in pages: what a page desires, its
  * plans, what waits already and what its gates look at are read by one statement each, and what is to be queued is
  * written by one statement for each table.
+ *
+ * What is taken away is judged in the order in which it was given, which is what depends on others first: what is
+ * refused stays, and so does all that it depends on.
  */
 #include "postgres.h"
 
@@ -13,6 +16,7 @@
 
 #include "base/argument.h"
 #include "base/batch.h"
+#include "base/errors.h"
 #include "base/shared.h"
 #include "deployment/deploy.h"
 #include "deployment/deploy_set.h"
@@ -181,7 +185,53 @@ open_gates(OrderPage *page)
 		orders[i].gate.windows = begin_windows(page->sql, &page->beginning, orders[i].key);
 }
 
-/* Refuse an element whose gates are closed.  A judge of set_judge. */
+/* Find the element of an instance; NULL: the set has none. */
+static const Element *
+find_element(const Deploying *deploying, const InstanceKey *key)
+{
+	int			first = 0;
+	int			end = deploying->locked.left_count;
+
+	while (first < end)
+	{
+		int			middle = first + (end - first) / 2;
+		int			order = instance_key_compare(key, &deploying->locked.left[middle]->key);
+
+		if (order == 0)
+			return deploying->locked.left[middle];
+		if (order < 0)
+			end = middle;
+		else
+			first = middle + 1;
+	}
+	return NULL;
+}
+
+/* Refuse to take away what something depends on that was refused, and so stays. */
+static void
+require_unneeded(const OrderPage *page, const Element *element)
+{
+	static Statement read = {"SELECT n.component FROM promote_internal.components_around($1, $2, 'DECOMMISSION') AS n"
+		" ORDER BY n.component COLLATE \"C\""};
+	InstanceKey key = element->key;
+	SqlRows		rows = sql_run(page->sql, &read, AS_TEXT(key.project), AS_TEXT(key.component));
+
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		const Element *other;
+
+		key.component = sql_text(&rows, i);
+		other = find_element(page->deploying, &key);
+		if (other && other->sqlstate != 0)
+			ereport(ERROR,
+					(errcode(PM_STILL_USED),
+					 errmsg("\"%s\" depends on \"%s\", and stays", other->name, element->name),
+					 errdetail("It was refused, and so it goes on needing what it depends on."),
+					 errhint("Take away what depends on it first, or both.")));
+	}
+}
+
+/* Refuse an element that is needed, or whose gates are closed.  A judge of set_judge. */
 static void
 judge_gates(Element *element, void *state)
 {
@@ -190,6 +240,8 @@ judge_gates(Element *element, void *state)
 
 	if (!is_queued(element) || item->gate == NULL)
 		return;
+	if (page->deploying->partial && item->request.action == ACTION_DECOMMISSION)
+		require_unneeded(page, element);
 	gate_require(page->sql, &item->gate->gate);
 	item->order.gates = gate_verdict(page->sql, &item->gate->gate);
 }
@@ -331,6 +383,28 @@ lock_set(Deploying *deploying)
 	set_order(set);
 }
 
+/* Compare two elements for qsort: as they were given. */
+static int
+compare_given(const void *a, const void *b)
+{
+	const Element *one = *(Element *const *) a;
+	const Element *other = *(Element *const *) b;
+
+	return (one > other) - (one < other);
+}
+
+/* Go on in the order in which the elements were given, and remember that of the locks. */
+static void
+go_as_given(Deploying *deploying)
+{
+	Set		   *set = &deploying->set;
+
+	deploying->locked = *set;
+	set->left = palloc_extended((set->left_count + 1) * sizeof(Element *), MCXT_ALLOC_HUGE);
+	memcpy(set->left, deploying->locked.left, set->left_count * sizeof(Element *));
+	qsort(set->left, set->left_count, sizeof(Element *), compare_given);
+}
+
 /* Plan or deploy the set, or preview that.  Refuses the call for elements that are refused and not to be left out. */
 void
 deploy_set_run(Deploying *deploying)
@@ -342,6 +416,8 @@ deploy_set_run(Deploying *deploying)
 					   deploying->action == ACTION_DECOMMISSION ? "decommission" : "deploy");
 	set_order(set);
 	lock_set(deploying);
+	if (deploying->action == ACTION_DECOMMISSION)
+		go_as_given(deploying);
 	for (int first = 0; first < set->left_count; first += PAGE)
 	{
 		CHECK_FOR_INTERRUPTS();

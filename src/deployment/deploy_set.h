@@ -20,6 +20,9 @@ typedef struct Deploying
 	bool		details;		/* are the diffs kept in the elements? */
 	bool		previews;		/* is nothing locked and written? */
 	bool		partial;
+
+	/* filled in on the way */
+	Set			locked;			/* in the order of locks */
 } Deploying;
 
 extern void deploy_set_run(Deploying *deploying);

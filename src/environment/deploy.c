@@ -1,5 +1,5 @@
 /*
- * deploy.c: deploying what an environment desires.
+ * deploy.c: planning and deploying what an environment desires.
  */
 #include "postgres.h"
 
@@ -12,6 +12,8 @@
 
 PG_FUNCTION_INFO_V1(promote_deploy_environment);
 PG_FUNCTION_INFO_V1(promote_preview_deploy_environment);
+PG_FUNCTION_INFO_V1(promote_plan_environment);
+PG_FUNCTION_INFO_V1(promote_preview_plan_environment);
 
 /* The arguments. */
 enum
@@ -19,32 +21,32 @@ enum
 	ENVIRONMENT, COMPONENTS, SELECTOR, MESSAGE, EXPECTED_REVISION, PARTIAL
 };
 
-/* Take what the call is about. */
+/* Take what the call is about, which takes the grant for an action. */
 static void
-take_scope(FunctionCallInfo fcinfo, bool previews, EnvironmentScope *scope)
+take_scope(FunctionCallInfo fcinfo, const char *action, bool previews, EnvironmentScope *scope)
 {
 	*scope = (EnvironmentScope) {.named = NIL};
 	argument_environment(fcinfo, ENVIRONMENT, "environment", &scope->destination);
 	scope->source = scope->destination;
-	access_require_in(previews ? "view" : "deploy", scope->source.key.project, scope->source.key.environment);
+	access_require_in(previews ? "view" : action, scope->source.key.project, scope->source.key.environment);
 	scope_take(fcinfo, COMPONENTS, scope);
 	scope_read(scope, previews);
 	scope_require_any(scope);
 }
 
-/* Deploy an environment, or preview that. */
+/* Plan or deploy an environment, or preview that. */
 static Datum
-deploy_environment(FunctionCallInfo fcinfo, bool previews)
+deploy_environment(FunctionCallInfo fcinfo, DeploymentAction action, bool previews)
 {
 	Deploying	deploying = {
-		.action = ACTION_PROVISION,
+		.action = action,
 		.message = argument_text(fcinfo, MESSAGE),
 		.previews = previews,
 		.partial = argument_bool(fcinfo, PARTIAL, false)
 	};
 	EnvironmentScope scope;
 
-	take_scope(fcinfo, previews, &scope);
+	take_scope(fcinfo, action == ACTION_PLAN ? "plan" : "deploy", previews, &scope);
 	environment_deploy(fcinfo, &scope, argument_optional_params(fcinfo, EXPECTED_REVISION, "expected_revision"),
 					   &deploying);
 	return (Datum) 0;
@@ -57,12 +59,26 @@ deploy_environment(FunctionCallInfo fcinfo, bool previews)
 Datum
 promote_deploy_environment(PG_FUNCTION_ARGS)
 {
-	return deploy_environment(fcinfo, false);
+	return deploy_environment(fcinfo, ACTION_PROVISION, false);
 }
 
 /* promote.preview_deploy_environment with the arguments of deploy_environment returns table */
 Datum
 promote_preview_deploy_environment(PG_FUNCTION_ARGS)
 {
-	return deploy_environment(fcinfo, true);
+	return deploy_environment(fcinfo, ACTION_PROVISION, true);
+}
+
+/* promote.plan_environment with the same arguments returns table */
+Datum
+promote_plan_environment(PG_FUNCTION_ARGS)
+{
+	return deploy_environment(fcinfo, ACTION_PLAN, false);
+}
+
+/* promote.preview_plan_environment with the same arguments returns table */
+Datum
+promote_preview_plan_environment(PG_FUNCTION_ARGS)
+{
+	return deploy_environment(fcinfo, ACTION_PLAN, true);
 }

@@ -44,7 +44,7 @@ enum
 #define LOCK_FORKS 2
 
 static const SqlField forked_fields[] = {
-	SQL_FIELDS(ScopeComponent, "f", component, code, problem, pins)
+	SQL_FIELDS(ScopeComponent, "f", component, code, problem, pins, missing)
 };
 
 /* A call. */
@@ -201,7 +201,8 @@ make_elements(Fork *fork)
 			.target = i,
 			.refused = component->code != NULL,
 			.code = component->code,
-			.problem = component->problem
+			.problem = component->problem,
+			.missing = component->missing
 		};
 	}
 }
@@ -310,7 +311,9 @@ read_forks(PromotionSet *set, Batch *asked)
 		proposal_read_asked(&set->sql, asked, sharing_values(set->sharing));
 }
 
-static const PromotionKind fork_kind = {"forks", check_fork, ask_forks, compose_fork, read_forks};
+static const PromotionKind fork_kind = {
+	.what = "forks",.check = check_fork,.ask = ask_forks,.compose = compose_fork,.read = read_forks,.tells_missing = true
+};
 
 /* ---- the environment ---- */
 
@@ -349,6 +352,29 @@ check_name(const Sql *sql, const Fork *fork)
 				 errdetail("The cycle is %s.", cycle),
 				 errhint("Fork it from another environment, or take another name.")));
 	return true;
+}
+
+/* Refuse to copy windows and policies whose names the copies cannot have. */
+static void
+check_rules(const Sql *sql, const Fork *fork)
+{
+	static Statement look = {"SELECT t.problem FROM promote_internal.taken_names($1, $2, $3) AS t"};
+	const InstanceKey *key = fork->destination;
+	SqlRows		rows;
+	List	   *names = NIL;
+
+	if (!fork->copy_rules)
+		return;
+	rows = sql_run(sql, &look, AS_ENVIRONMENT(fork->source), AS_TEXT(key->environment));
+	for (uint64 i = 0; i < rows.count; i++)
+		names = lappend(names, sql_text(&rows, i));
+	if (names)
+		ereport(ERROR,
+				(errcode(PM_NAME_TAKEN),
+				 errmsg("the rules of \"%s-%s\" cannot be copied to \"%s-%s\"", fork->source->project,
+						fork->source->environment, key->project, key->environment),
+				 errdetail("There is already, or cannot be: %s.", names_joined(names)),
+				 errhint("Give these, or those that they would be copies of, other names, or fork without copy_rules.")));
 }
 
 /*
@@ -464,6 +490,7 @@ fork_environment(FunctionCallInfo fcinfo, bool previews)
 	environment_state_require(&sql, &fork.scope.source, previews);
 	if (!previews)
 		(void) check_name(&sql, &fork);
+	check_rules(&sql, &fork);
 	read_parent(&sql, &fork);
 	read_components(&sql, &fork);
 	if (!previews)

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 #include "base/sql.h"
@@ -20,6 +21,7 @@ typedef struct ScopeComponent
 	char	   *problem;
 	bool		pins;			/* is the exact version promoted to the destination? */
 	int32		rank;			/* how many have to be there before it; read for decommissioning alone */
+	ArrayType  *missing;		/* text[]: what it needs and a fork does not get; NULL: nothing; read for forks alone */
 
 	/* of a past state of the source; 0 and NULL: none */
 	int32		desired;		/* revision */

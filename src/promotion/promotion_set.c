@@ -612,15 +612,19 @@ put_page(const PromotionSet *set)
 		const PromotionItem *item = &set->page[i];
 		const PromotionElement *element = item->element;
 		bool		alone = item->fate == FATE_ALONE;
+		bool		left = !element->refused;
+		const SqlValue row[] = {
+			AS_TEXT(element->label),
+			AS_BOOL(left && item->staged.changed),
+			AS_NUMBER(left ? item->staged.new_revision : 0),
+			AS_NUMBER(left ? (alone ? item->staged.deployment : item->record.deployment) : 0),
+			AS_JSONB(left ? (alone ? item->staged.diff : item->record.diff) : NULL),
+			AS_TEXT(left ? NULL : element->code),
+			AS_TEXT(left ? NULL : element->problem),
+			AS_TEXTS(PointerGetDatum(element->missing))
+		};
 
-		if (element->refused)
-			result_put(set->fcinfo, AS_TEXT(element->label), AS_BOOL(false), AS_NUMBER(0), AS_NUMBER(0),
-					   AS_JSONB(NULL), AS_TEXT(element->code), AS_TEXT(element->problem));
-		else
-			result_put(set->fcinfo, AS_TEXT(element->label), AS_BOOL(item->staged.changed),
-					   AS_NUMBER(item->staged.new_revision),
-					   AS_NUMBER(alone ? item->staged.deployment : item->record.deployment),
-					   AS_JSONB(alone ? item->staged.diff : item->record.diff), AS_TEXT(NULL), AS_TEXT(NULL));
+		result_add(set->fcinfo, row, lengthof(row) - (set->kind->tells_missing ? 0 : 1));
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/array.h"
 
 #include "base/attempt.h"
 #include "base/batch.h"
@@ -35,6 +36,7 @@ typedef struct PromotionElement
 	bool		refused;		/* or left out from the start */
 	const char *code;			/* SQLSTATE of the refusal, or a word for why it is left out */
 	const char *problem;
+	ArrayType  *missing;		/* text[]: what it needs and does not get, where the kind tells that; NULL: nothing */
 } PromotionElement;
 
 /* What becomes of an element of the page. */
@@ -74,6 +76,7 @@ typedef struct PromotionKind
 	void		(*compose) (PromotionSet *set, PromotionItem *item);
 	/* reads the proposals that were asked for; NULL: proposal_read_asked does */
 	ProposedRevision **(*read) (PromotionSet *set, Batch *asked);
+	bool		tells_missing;	/* have rows a column more, for what is missing? */
 	bool		rescues;		/* are instances locked ahead of others, and within promote.rescue_timeout? */
 } PromotionKind;
 

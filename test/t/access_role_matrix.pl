@@ -208,7 +208,7 @@ my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
 		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
 		preview_chain promotion_chain next_environments upstream_environments next_possible
-		preview_promote_environment preview_deploy_environment preview_rollback_environment
+		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
 	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
@@ -217,7 +217,7 @@ my %takes = (
 		promote_environment rollback_environment tag_environment open_request preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
 	(map { $_ => 'deploy' } qw(deploy_instance deploy_many deploy_environment propose_deployment abort_deployment)),
-	plan_many => 'plan',
+	(map { $_ => 'plan' } qw(plan_many plan_environment)),
 	(map { $_ => 'approve' } qw(approve_deployment approve_many reject_deployment reject_many
 		approve_request)),
 	(map { $_ => 'override' } qw(override_gate review_override)),

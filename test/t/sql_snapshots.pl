@@ -229,6 +229,7 @@ my %verb = (
 	whole      => q{SELECT component, changed, revision, deployment, diff
 		FROM promote.promote_environment('%p-staging', '%p-production')},
 	deploy_whole => q{SELECT component, changed, deployment, code FROM promote.deploy_environment('%p-production')},
+	plan_whole => q{SELECT component, changed, deployment, code FROM promote.plan_environment('%p-production')},
 	back_whole => q{SELECT component, changed, revision
 		FROM promote.rollback_environment('%p-production', at => clock_timestamp())},
 	tag_whole  => q{SELECT component, desired, revision FROM promote.tag_environment('%p-production', 'now')},

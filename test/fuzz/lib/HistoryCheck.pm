@@ -161,6 +161,7 @@ sub find_events {
 # By what verb of one a verb of many does each.
 my %one = (promote_many => 'promote_instance', promote_environment => 'promote_instance',
 	rollback_environment => 'rollback_instance', fork_environment => 'fork_instance', plan_many => 'plan_instance',
+	plan_environment => 'plan_instance',
 	deploy_many => 'deploy_instance', deploy_environment => 'deploy_instance',
 	decommission_environment => 'decommission_instance', complete_many => 'complete_deployment');
 

@@ -502,6 +502,7 @@ sub choose_environment {
 		2 => call('promote_environment', src => chance(0.1) ? "$tagged\@$tag" : "$project-staging",
 			dst => $project eq 'shop' && chance(0.6) ? 'shop-production' : $fork, %how, %overrides, %plan),
 		4 => call('deploy_environment', environment => $target, %how),
+		1 => call('plan_environment', environment => $target, %how),
 		1 => call('rollback_environment', environment => $tagged, tag => $tag, %how, %plan),
 		3 => call('tag_environment', environment => pick(qw(shop-staging shop-production depot-production), $fork),
 			tag => $self->word, message => $self->word),

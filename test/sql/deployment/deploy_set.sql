@@ -101,6 +101,17 @@ SELECT is(pg_temp.lines($$SELECT right(instance, 2), status, code
 SELECT is((pg_temp.refusal($$SELECT promote.deploy_many(pg_temp.names(of => '{6}'))$$)).state, 'PM601',
     'one or many');
 DELETE FROM promote.change_window;
+UPDATE promote.environment SET required_soak = '1 microsecond' WHERE project = 'shop' AND environment = 'production';
+SELECT promote.promote_instance('shop-staging-s1', 'shop-production-s1') \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+SELECT is(pg_temp.deployed($$pg_temp.names('production', '{1}'), partial => true$$), '(s1,PROVISION,PENDING,)',
+    'what has soaked at its source is not held back');
+SELECT promote.abort_deployment('shop-production-s1', deployment) FROM promote.instance
+ WHERE name = 'shop-production-s1' \g /dev/null
+UPDATE promote.environment SET required_soak = '7 days' WHERE project = 'shop' AND environment = 'production';
+SELECT is(pg_temp.deployed($$pg_temp.names('production', '{1}'), partial => true$$), '(s1,,,PM601)',
+    '... as long as is asked for');
+UPDATE promote.environment SET required_soak = '0' WHERE project = 'shop' AND environment = 'production';
 CREATE FUNCTION public.few(candidate jsonb) RETURNS TABLE (message text) LANGUAGE sql STABLE AS $$ SELECT 'no'
     WHERE false $$;
 CREATE ROLE set_approvers;

@@ -108,6 +108,8 @@ SELECT is(pg_temp.says($$SELECT new_revision FROM promote.apply_revision('shop-l
     on_conflict => 'source', plan => false)$$), '(4)', 'a revision that begins a generation is applied');
 SELECT is((SELECT params FROM promote.config_as_of('shop-back-s1', clock_timestamp())),
     '{"size": 30, "password": "hush"}', '... as a beginning, and takes nothing away');
+SELECT is(pg_temp.says($$SELECT new_revision FROM promote.apply_revision('shop-line-s1', 4, 'shop-gaps-s1',
+    on_conflict => 'source', plan => false)$$), 'PM005', '... but not to what desires nothing in its generation');
 
 -- ---- states of before ----
 CREATE FUNCTION pg_temp.codes(statement text) RETURNS text LANGUAGE plpgsql AS $$

@@ -97,6 +97,30 @@ DROP TABLE pg_temp.result;
 SELECT is(pg_temp.decommissions($$'shop-staging', '{s3}', partial => true$$, 'code, problem'),
     '(not_deployed,"nothing of it is deployed yet, and deployment 2 (PENDING) is to bring it up: abort that")',
     'what is on its way up is named');
+
+-- ---- what is refused keeps what it depends on ----
+UPDATE promote.environment SET decommission_protection = false WHERE project = 'shop' AND environment = 'staging';
+SELECT promote.deploy_instance('shop-staging-s' || n) FROM generate_series(3, 5) AS n \g /dev/null
+SELECT pg_temp.work_all() \g /dev/null
+INSERT INTO promote.component_dependency (project, component, depends_on)
+    VALUES ('shop', 's3', 's6'), ('shop', 's6', 's1'), ('shop', 's4', 's2');
+INSERT INTO promote.freeze_window (name, project, environment, component, during)
+    VALUES ('busy', 'shop', 'staging', 's3', tstzrange(now() - interval '1 day', now() + interval '1 day'));
+DROP TABLE pg_temp.result;
+SELECT is(pg_temp.decommissions($$'shop-staging', partial => true$$, 'component, changed, code'),
+    E'(s3,f,PM601)\n(s6,f,not_deployed)\n(s4,t,)\n(s5,t,)\n(s2,t,)\n(s1,f,PM512)',
+    'with a part what is refused keeps what it depends on, also by way of what is not there');
+SELECT is((SELECT problem FROM result WHERE component = 's1'),
+    '"shop-staging-s3" depends on "shop-staging-s1", and stays: It was refused, and so it goes on needing what it '
+        'depends on.', '... which the row says');
+SELECT is(pg_temp.lines($$SELECT component FROM promote.deployment WHERE project = 'shop' AND environment = 'staging'
+    AND action = 'DECOMMISSION' AND status = 'PENDING' ORDER BY 1$$), E'(s2)\n(s4)\n(s5)', '... and is not queued');
+SELECT is(pg_temp.says($$SELECT code FROM promote.preview_decommission_environment('shop-staging') WHERE component = 's1'$$),
+    '()', 'all of it is refused by itself alone');
+DELETE FROM promote.freeze_window;
+DROP TABLE pg_temp.result;
+SELECT is(pg_temp.decommissions($$'shop-staging', '{s1,s3}', partial => true$$, 'component, changed, code'),
+    E'(s3,t,)\n(s1,t,)', 'once nothing stays, it goes');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the chains are whole');
 SELECT finish();
 ROLLBACK;

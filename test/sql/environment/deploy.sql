@@ -1,4 +1,4 @@
--- Deploying whole environments.
+-- Planning and deploying whole environments.
 BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
@@ -63,6 +63,26 @@ SELECT results_eq($$SELECT component, changed, code FROM promote.preview_deploy_
 SELECT pg_temp.refuses($$SELECT promote.deploy_environment('shop-production', '{s4,s5}')$$, 'PM601', 's5',
     '... for all');
 
+-- planning
+SELECT pg_temp.previewed($$plan_environment('shop-production', partial => true)$$, 'of plans');
+SELECT results_eq($$SELECT component, changed, code FROM promote.plan_environment('shop-production', '{s1,s4}')$$,
+    $$VALUES ('s1', false, NULL), ('s4', false, NULL)$$, 'what is planned already is not queued again');
+SELECT results_eq($$SELECT changed, deployment, diff FROM promote.plan_environment('shop-production', '{s1}')$$,
+    $$SELECT false, d.deployment, d.diff FROM promote.plan_instance('shop-production-s1') AS d$$,
+    'what it returns is what plan_instance does');
+SELECT pg_temp.work_all() \g /dev/null
+UPDATE promote.environment SET parameters = '{"size": 1}' WHERE project = 'shop' AND environment = 'production';
+SELECT results_eq($$SELECT component, changed FROM promote.plan_environment('shop-production', message => 'moved',
+        selector => '{"tenant": "acme"}')$$, $$VALUES ('s1', true), ('s2', true)$$, 'as soon as it has run, it is');
+SELECT is(string_agg(concat_ws(' ', component, action, status, message), ', ' ORDER BY component),
+    's1 PLAN PENDING moved, s2 PLAN PENDING moved', '... with the message')
+  FROM promote.deployment WHERE environment = 'production' AND status = 'PENDING';
+SELECT pg_temp.refuses($$SELECT promote.plan_environment('shop-production', '{s1}', expected_revision => '{"s1": 1}')$$,
+    'PM401', 'revision is 2', 'what has moved is refused');
+SELECT pg_temp.refuses($$SELECT promote.plan_environment('shop-production', '{s1,a_new}')$$, 'PM005', 'no revision',
+    'what is named and cannot be planned is refused');
+SELECT pg_temp.work_all() \g /dev/null
+
 -- who may
 CREATE ROLE e_viewer;
 SELECT promote.grant_action('e_viewer', 'view', 'shop') \g /dev/null
@@ -71,6 +91,11 @@ SELECT is(pg_temp.as_role('e_viewer', $$SELECT count(*) FROM promote.preview_dep
     'who sees it may preview');
 SELECT is(left(pg_temp.as_role('e_viewer', $$SELECT count(*) FROM promote.deploy_environment('shop-production')$$), 5),
     'PM701', '... and not deploy');
+SELECT is(left(pg_temp.as_role('e_viewer', $$SELECT count(*) FROM promote.plan_environment('shop-production')$$), 5),
+    'PM701', '... nor plan');
+SELECT promote.grant_action('e_viewer', 'plan', 'shop', 'production') \g /dev/null
+SELECT is(pg_temp.as_role('e_viewer', $$SELECT count(*) FROM promote.plan_environment('shop-production')$$), '7',
+    '... without the grant');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the chains are whole');
 
 SELECT * FROM finish();

@@ -18,7 +18,7 @@ UPDATE promote.instance SET attributes = '{"owner": "ada"}' WHERE name = 'shop-p
 SELECT promote.configure_instance('shop-production-s2', '{"size": 7, "own": 2, "password": "{{region}}"}') \g /dev/null
 INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'dev', 's1');
 SELECT matches(pg_temp.forks($$'shop-production', 'shop-west', '{"region": "west"}', '{"stage": null, "new": true}',
-    '{"s1": {"size": 5}}'$$), '^\(s1,t,1,1,"\[.*"new"": 5.*\n\(s2.*\n.*\n.*\n.*\n\(s6,t,1,1,"\[.*\]",,\)$',
+    '{"s1": {"size": 5}}'$$), '^\(s1,t,1,1,"\[.*"new"": 5.*\n\(s2.*\n.*\n.*\n.*\n\(s6,t,1,1,"\[.*\]",,,\)$',
         'forked, as the preview has said');
 SELECT is(pg_temp.lines($$SELECT component, revision, deployment, version_constraint, opened_revision
     FROM promote.instance
@@ -49,15 +49,45 @@ SELECT is(pg_temp.short($$'shop-production', 'shop-a', components => '{s2,s1}', 
 SELECT is(pg_temp.short($$'shop-production', 'shop-b', selector => '{"tenant": "acme"}'$$), E'(s1,t,1,1,)\n(s2,t,1,1,)',
     'those that a selector matches');
 SELECT is(pg_temp.forks($$'shop-production', 'shop-c', configure => false, components => '{s1}'$$),
-    '(s1,f,,,,unconfigured,"it is not to be configured")', 'without configurations');
+    '(s1,f,,,,unconfigured,"it is not to be configured",)', 'without configurations');
 SELECT is(pg_temp.forks($$'shop-dev', 'shop-d'$$),
-    '(s1,f,,,,unconfigured,"its source has nothing to configure it with")',
+    '(s1,f,,,,unconfigured,"its source has nothing to configure it with",)',
     'of what is not configured an instance alone');
 SELECT is((SELECT count(*) FROM promote.instance WHERE environment = 'd'), 1::bigint, '... which is there');
 SELECT is((SELECT count(*) FROM promote.fork_environment('shop-production', 'shop-e', components => '{s2}',
     source_state => 'running')),
     1::bigint, 'what runs');
 SELECT is((SELECT source_revision FROM promote.revision WHERE environment = 'e'), 1, '... is not what is desired');
+
+-- ---- what it needs and does not get ----
+INSERT INTO promote.bundle VALUES ('linked');
+INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
+    VALUES ('linked', '1.0.0', '{}', '{"net": {"required": false}, "zone": {"required": false}}');
+INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'app', 'linked'), ('shop', 'tool', 'linked');
+INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'staging', 'app');
+SELECT promote.configure_instance('shop-staging-app', '{}', plan => false) \g /dev/null
+INSERT INTO promote.component_dependency (project, component, depends_on)
+    VALUES ('shop', 'app', 's4'), ('shop', 's4', 's5'), ('shop', 'app', 'tool');
+SELECT promote.set_remote_reference('shop-staging-app', 'net', 'component://s3/vpc') \g /dev/null
+UPDATE promote.environment SET reference_defaults = '{"zone": "component://s2?zone", "other": "component://s6"}'
+    WHERE project = 'shop' AND environment = 'staging';
+CREATE FUNCTION pg_temp.missing(args text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN p = f THEN f ELSE 'previewed otherwise: ' || p END FROM (
+        SELECT pg_temp.lines('SELECT component, missing FROM promote.preview_fork_environment(' || args || ')') AS p,
+               pg_temp.lines('SELECT component, missing FROM promote.fork_environment(' || args || ')') AS f) AS c
+$$;
+SELECT is(pg_temp.missing($$'shop-staging', 'shop-m', components => '{app}', plan => false$$), '(app,"{s3,s4,s5}")',
+    'what a component depends on, directly or not, and refers to, of what its source has');
+SELECT is(pg_temp.missing($$'shop-staging', 'shop-o', components => '{app}', copy_rules => true, plan => false$$),
+    '(app,"{s2,s3,s4,s5}")', '... and what the defaults that are copied refer to, in slots of its releases');
+SELECT is(pg_temp.missing($$'shop-staging', 'shop-p', components => '{app,s3,s4,s5}', plan => false$$),
+    E'(app,)\n(s3,)\n(s4,)\n(s5,)', 'what comes along is not missed');
+SELECT is(pg_temp.lines($$SELECT code, message FROM promote.blockers('shop-m-app') WHERE code = 'references'$$),
+    '(references,"""shop-m-app"" refers to siblings that its environment does not have: net (shop-m-s3)")',
+    '... as the gate says, which is closed meanwhile');
+DELETE FROM promote.component_dependency;
+SELECT promote.remove_remote_reference('shop-staging-app', 'net') \g /dev/null
+UPDATE promote.environment SET reference_defaults = '{}' WHERE project = 'shop' AND environment = 'staging';
 
 -- ---- what is refused ----
 SELECT is(pg_temp.forks(args), expected, args) FROM (VALUES
@@ -155,6 +185,20 @@ CREATE FUNCTION pg_temp.rules(of text) RETURNS text LANGUAGE sql AS $$
             FROM promote.environment AS e
                    WHERE project = 'shop' AND environment = of) AS l (line)
 $$;
+-- the names of the copies
+INSERT INTO promote.freeze_window (name, during)
+    VALUES ('then of shop-u', '[2000-01-01, 2000-01-02)'), ('once of shop-u', '[2000-01-01, 2000-01-02)');
+CREATE FUNCTION public.agrees(text, integer, timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE sql STABLE
+    AS 'SELECT r.* FROM jsonb_populate_recordset(NULL::promote.blocking_reason, ''[]'') AS r';
+INSERT INTO promote.policy (policy, function, project, environment) VALUES
+    (repeat('p', 250), 'public.agrees', 'shop', 'staging'), ('short', 'public.agrees', 'shop', 'staging');
+SELECT is(pg_temp.forks($$'shop-staging', 'shop-u', configure => false, copy_rules => true$$),
+    E'PM007 the rules of "shop-staging" cannot be copied to "shop-u"\nThere is already, or cannot be: '
+    'freeze window "then of shop-u", policy "' || repeat('p', 250) || ' of shop-u" (too long).',
+    'names that another window has, or that are too long, are refused by the preview, too');
+SELECT is_empty($$SELECT FROM promote.environment WHERE environment = 'u'$$, '... and nothing is written');
+DELETE FROM promote.freeze_window WHERE project IS NULL;
+DELETE FROM promote.policy WHERE policy LIKE 'pp%';
 SELECT is(pg_temp.rules('f'), pg_temp.rules('staging'),
     'all rules are the source''s, every column of the environment among them');
 SELECT is(pg_temp.short($$'shop-staging', 'shop-g', configure => false, components => '{s1}'$$),

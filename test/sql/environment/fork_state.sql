@@ -68,7 +68,7 @@ SELECT pg_temp.work_all() \g /dev/null
 SELECT is(pg_temp.was('later', 'was9', $$, components => '{s3}'$$), 's3 1 1',
     'what ran then is forked, whatever runs now');
 SELECT is(pg_temp.forks($$'shop-production', 'shop-was10', components => '{s3}', source_state => 'running'$$),
-    '(s3,f,,,,unconfigured,"its source has nothing to configure it with")', '... where what runs now is nothing');
+    '(s3,f,,,,unconfigured,"its source has nothing to configure it with",)', '... where what runs now is nothing');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the chains are whole');
 SELECT finish();
 ROLLBACK;

@@ -80,8 +80,9 @@ DECLARE
         'components => ''{c1,c3,c4}''', 'components => ''{c2,c5}''', 'selector => ''{"odd": 1}''']) AS option
         WHERE random() < 0.15);
 BEGIN
-    CASE pg_temp.pick('promote', 'promote', 'promote', 'deploy', 'rollback')
+    CASE pg_temp.pick('promote', 'promote', 'promote', 'deploy', 'plan', 'rollback')
         WHEN 'deploy' THEN RETURN format('deploy_environment(%L%s', 'shop-' || source, rest);
+        WHEN 'plan' THEN RETURN format('plan_environment(%L%s', 'shop-' || source, rest);
         WHEN 'rollback' THEN RETURN format('rollback_environment(%L, plan => %L, allow_replace => %L%s',
             'shop-' || source || COALESCE(NULLIF(state, ''), '@one'), random() < 0.8, random() < 0.5, rest);
         ELSE RETURN format('promote_environment(%L, %L, overrides => %L, plan => %L, allow_replace => %L,'
@@ -148,7 +149,7 @@ SELECT is_empty($$SELECT call, preview, alone FROM outcome WHERE jsonb_typeof(pr
     '... by the SQLSTATE of one');
 SELECT cmp_ok(count(*), '>', 3::bigint, what || ' is among them') FROM outcome,
     (VALUES ('promote', 'promote_environment.*"changed": true'), ('rollback', 'rollback_environment.*"changed": true'),
-            ('deploy', 'deploy_environment')) AS v (what, form)
+            ('deploy', 'deploy_environment'), ('plan', 'plan_environment')) AS v (what, form)
  WHERE call || done::text ~ form GROUP BY what;
 SELECT cmp_ok(count(*), '>', 5::bigint, 'refusals are among them') FROM outcome WHERE preview::text ~ '"code": "PM';
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'all chains are whole');

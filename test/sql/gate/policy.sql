@@ -297,12 +297,12 @@ EXCEPTION WHEN query_canceled THEN
     RETURN SQLERRM;
 END
 $$;
-SET statement_timeout = '150 ms';
+SET statement_timeout = '1 s';
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$),
     'canceling statement due to statement timeout', 'statement_timeout ends the statement');
 SET statement_timeout = 0;
 UPDATE promote.policy SET function = 'rules.gulps';
-SET statement_timeout = '150 ms';
+SET statement_timeout = '1 s';
 SELECT is(pg_temp.ended($$SELECT * FROM promote.blockers('ecomm-production-db')$$),
     'canceling statement due to statement timeout', '... also where a policy catches it');
 SET statement_timeout = 0;

@@ -202,7 +202,8 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_many
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
     ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL);
 INSERT INTO verb VALUES ('promote_environment', 'revision.created'), ('rollback_environment', 'revision.created'),
-    ('deploy_environment', 'deployment.created'), ('tag_environment', 'environment_tag.inserted');
+    ('deploy_environment', 'deployment.created'), ('plan_environment', 'deployment.created'),
+    ('tag_environment', 'environment_tag.inserted');
 INSERT INTO verb VALUES ('fork_environment', 'instance.opened'), ('archive_environment', 'instance.archived'),
     ('decommission_environment', 'deployment.created'),
     -- parts of these two, whose rows are recorded by their triggers
