@@ -1,5 +1,5 @@
--- What programs are told of a refusal.  A refusal is sent, not caught: so statements fail here, each by itself, and what
--- was kept of the last one is looked at by the next.
+-- What programs are told of a refusal.  A refusal is sent, not caught: so statements fail here, each by itself, and
+-- what was kept of the last one is looked at by the next.
 SELECT plan(37);  -- none is left out by an error
 \ir ../../fixtures/ecomm.sql
 \set ON_ERROR_STOP 0
