@@ -36,6 +36,11 @@ SELECT is_empty($$SELECT function FROM callable CROSS JOIN LATERAL unnest(names)
     WHERE name !~ '^[a-z][a-z0-9_]*$'$$, 'arguments have names that need no quotes for their letters');
 SELECT is_empty($$SELECT function FROM callable WHERE most > 0 AND cardinality(names) IS DISTINCT FROM most$$,
     '... all of them');
+-- GraphQL's servers page through sets of rows by arguments of their own.
+SELECT is_empty($$SELECT c.function, name FROM callable AS c JOIN pg_proc AS p USING (oid)
+    CROSS JOIN LATERAL unnest(c.names) AS name WHERE c.proretset AND p.provolatile <> 'v'
+    AND name IN ('first', 'last', 'before', 'after', 'offset', 'condition', 'filter', 'order_by')$$,
+    '... none that pages through rows');
 SELECT is_empty($$SELECT function FROM callable AS c JOIN pg_type AS t ON t.oid = c.prorettype
     WHERE t.typtype = 'p' AND NOT (t.typname = 'record' AND '{t,o}'::"char"[] && c.proargmodes)$$,
     'rows that are returned have columns');

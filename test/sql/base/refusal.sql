@@ -47,8 +47,9 @@ SELECT is((SELECT array_agg(concat_ws(' ', v ->> 'sqlstate', v ->> 'condition', 
 
 INSERT INTO promote.bundle_release (bundle, version, params_schema, presets) VALUES ('empty', '1.0.0',
     '{"properties": {"n": {"type": "integer"}}}', '{"big": {"n": "many"}}');
-SELECT is(promote.last_refusal() -> 'violations', '[{"preset": "big", "path": ".n", "message": "expected integer, found string",
-    "keyword": "type", "schema_path": "#/properties/n/type"}]'::jsonb, 'of what is inserted, too');
+SELECT is(promote.last_refusal() -> 'violations', '[{"preset": "big", "path": ".n",
+    "message": "expected integer, found string", "keyword": "type",
+    "schema_path": "#/properties/n/type"}]'::jsonb, 'of what is inserted, too');
 
 SELECT promote.claim_deployment('');
 SELECT promote.last_refusal() AS r \gset
