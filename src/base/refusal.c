@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/guc.h"
@@ -66,12 +67,14 @@ static struct
 	Oid			login;
 	Oid			role;
 	char	   *actor;			/* what promote.actor was */
+	bool		asked;			/* for it, in this transaction? */
 } last;
 
 static int	error_format;
 static char mentioned[MENTIONED][MENTION_BYTES];
 static int	mentions;			/* ever */
 static emit_log_hook_type next_hook;
+static ProcessUtility_hook_type next_utility;
 
 /* ---- conditions ---- */
 
@@ -312,14 +315,35 @@ on_error(ErrorData *error)
 		next_hook(error);
 }
 
-/* A transaction that commits forgets the last refusal: also that of DISCARD ALL, or of the question itself. */
+/*
+ * A transaction that commits forgets the last refusal if it has written something, or asked for it.  One that has done
+ * neither may be a driver's own, which prepares a statement.
+ */
 static void
 on_end(XactEvent event, void *argument)
 {
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+	bool		succeeds = event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE;
+
+	if (!succeeds && event != XACT_EVENT_ABORT)
+		return;
+	if (succeeds && (last.asked || TransactionIdIsValid(GetTopTransactionIdIfAny())))
 		forget_last();
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
-		forget_said();
+	last.asked = false;
+	forget_said();
+}
+
+/* DISCARD ALL forgets the last refusal, with all else that a session has. */
+static void
+on_utility(PlannedStmt *statement, const char *text, bool readonly, ProcessUtilityContext context, ParamListInfo params,
+		   QueryEnvironment *environment, DestReceiver *destination, QueryCompletion *completion)
+{
+	bool		discards = IsA(statement->utilityStmt, DiscardStmt) &&
+		((DiscardStmt *) statement->utilityStmt)->target == DISCARD_ALL;
+
+	(next_utility ? next_utility : standard_ProcessUtility) (statement, text, readonly, context, params, environment,
+															 destination, completion);
+	if (discards)
+		forget_last();
 }
 
 /* SQL: last_refusal().  NULL where there is none, or where another role, login or actor was told. */
@@ -329,6 +353,7 @@ promote_last_refusal(PG_FUNCTION_ARGS)
 	if (last.document == NULL || last.login != GetSessionUserId() || last.role != GetOuterUserId() ||
 		strcmp(last.actor, actor_setting()) != 0)
 		PG_RETURN_NULL();
+	last.asked = true;
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(last.document));
 }
 
@@ -353,4 +378,6 @@ refusal_init(void)
 	RegisterXactCallback(on_end, NULL);
 	next_hook = emit_log_hook;
 	emit_log_hook = on_error;
+	next_utility = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
 }

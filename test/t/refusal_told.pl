@@ -55,7 +55,9 @@ unlike($node->log_text, qr/"sqlstate"/, '... and the log does not');
 
 is((told("$refused$ask"))[0], "PM002\n", 'the session is asked');
 is((told("${refused}DISCARD ALL;\n$ask"))[0], "\n", 'DISCARD ALL forgets it');
-is((told("${refused}SELECT 1;\n$ask"))[0], "1\n\n", '... and so does the next transaction that commits');
+is((told("${refused}DISCARD PLANS;\n$ask"))[0], "PM002\n", '... and nothing less does');
+is((told("${refused}DO \$\$BEGIN EXECUTE 'PREPARE x AS SELECT 1'; END\$\$;\n$ask"))[0], "PM002\n",
+	'... nor does a driver that prepares');
 is((told("${refused}SET ROLE clerk;\n$ask"))[0], "\n", 'another role is not told');
 
 # Where errors are not logged, nothing comes by to be told of.

@@ -1,6 +1,6 @@
 -- What programs are told of a refusal.  A refusal is sent, not caught: so statements fail here, each by itself, and
 -- what was kept of the last one is looked at by the next.
-SELECT plan(37);  -- none is left out by an error
+SELECT plan(39);  -- none is left out by an error
 \ir ../../fixtures/ecomm.sql
 \set ON_ERROR_STOP 0
 \set key '{sqlstate,condition,message,detail,hint,instance}'
@@ -19,7 +19,7 @@ SELECT is(:'r'::jsonb - 'detail' - 'hint', $${"sqlstate": "PM103", "condition": 
     {"path": ".replicas", "message": "expected at most 9", "keyword": "maximum",
      "schema_path": "#/properties/replicas/maximum"}]}$$::jsonb, 'violations of a schema, with their paths');
 SELECT isnt(:'r'::jsonb ->> key, NULL, 'it has ' || key) FROM unnest(:'key'::text[]) AS key;
-SELECT is(promote.last_refusal(), NULL, 'a transaction that commits forgets it: also the one that has read it');
+SELECT is(promote.last_refusal(), NULL, 'it is told once');
 
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm';
 SELECT promote.stop_line('a fire', 'ecomm') \g /dev/null
@@ -114,7 +114,14 @@ SELECT promote.deploy_instance('ecomm-none-db');
 SELECT 1 / 0;
 SELECT is(promote.last_refusal(), NULL, 'another error is the last one, and is no refusal');
 SELECT promote.deploy_instance('ecomm-none-db');
+SELECT 1 \g /dev/null
+SELECT is(promote.last_refusal() ->> 'sqlstate', 'PM002', 'what only reads forgets nothing');
+SELECT promote.deploy_instance('ecomm-none-db');
+SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 4}') \g /dev/null
+SELECT is(promote.last_refusal(), NULL, 'what writes, and commits, has succeeded');
+SELECT promote.deploy_instance('ecomm-none-db');
 BEGIN;
+SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 5}') \g /dev/null
 ROLLBACK;
 SELECT is(promote.last_refusal() ->> 'sqlstate', 'PM002', 'what is rolled back forgets nothing');
 SELECT promote.deploy_instance('ecomm-none-db');
@@ -125,7 +132,7 @@ EXCEPTION WHEN OTHERS THEN
     NULL;
 END
 $$;
-SELECT is(promote.last_refusal(), NULL, 'an error that is caught is none, and its statement has succeeded');
+SELECT is(promote.last_refusal() ->> 'instance', 'ecomm-none-db', 'an error that is caught is none');
 
 -- Items belong to the error that they were made for, and not to one that comes after it.
 DO $$
