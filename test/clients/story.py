@@ -169,7 +169,7 @@ for n in range(8):
 check(row["path"].startswith(("release", ".")), "a statement that is prepared and asked again and again")
 with db.cursor(binary=True, row_factory=namedtuple_row) as cursor:
     row = cursor.execute("SELECT * FROM promote.deployment WHERE status = 'COMPLETED' AND action = 'PROVISION'").fetchone()
-    check(isinstance(row.digest, bytes) and row.created_at.tzinfo is not None and row.deployment > 0,
+    check(isinstance(row.rendered_digest, bytes) and row.created_at.tzinfo is not None and row.deployment > 0,
           "binary results: bytes, times, numbers")
     row = cursor.execute("SELECT params FROM promote.config_as_of(%s, now())", [STAGING]).fetchone()
     check(row.params["replicas"] in (4, 5), "... and documents")

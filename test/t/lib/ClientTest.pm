@@ -62,6 +62,12 @@ sub python {
 	return (grep { defined && succeeds($_, '-c', 'import psycopg') } '/usr/bin/python3', program('python3'))[0];
 }
 
+# Is there a node that finds these packages?
+sub node_has {
+	my $node = program('node') or return 0;
+	return !grep { !succeeds($node, '-e', "require('$_')") } @_;
+}
+
 # Runs a program, whose lines become assertions.
 sub story {
 	my ($node, $environment, @command) = @_;
