@@ -6,6 +6,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "base/refusal.h"
 #include "base/wipe.h"
 #include "grant/actor.h"
 #include "ledger/config_digest.h"
@@ -27,6 +28,7 @@ _PG_init(void)
 	actor_init();
 	config_digest_init();
 	mark_init();
+	refusal_init();
 	rescue_init();
 	rule_init();
 	schema_document_init();

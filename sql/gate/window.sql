@@ -215,7 +215,7 @@ COMMENT ON FUNCTION promote.next_possible(text, integer, timestamptz, text) IS
 
 CREATE FUNCTION promote.window_occurrences(
     rule text, zone text, starts_at timestamp, duration interval, exdates timestamp[] DEFAULT '{}',
-    after timestamptz DEFAULT pg_catalog.now(), before timestamptz DEFAULT NULL, max_rows integer DEFAULT 10,
+    not_before timestamptz DEFAULT pg_catalog.now(), not_after timestamptz DEFAULT NULL, max_rows integer DEFAULT 10,
     during tstzrange DEFAULT NULL, OUT opens_at timestamptz, OUT closes_at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL SAFE ROWS 10

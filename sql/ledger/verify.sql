@@ -578,7 +578,7 @@ COMMENT ON FUNCTION promote.restore_guards() IS
 'Makes the triggers that guard and record what they were when the extension was created, and returns those that differed. For the owner of the tables; leaves an event in the audit log';
 
 CREATE FUNCTION promote.verify_audit(
-    subject text DEFAULT NULL, project text DEFAULT NULL, after jsonb DEFAULT NULL,
+    subject text DEFAULT NULL, project text DEFAULT NULL, heads jsonb DEFAULT NULL,
     from_subject text DEFAULT NULL, to_subject text DEFAULT NULL)
     RETURNS TABLE (project text, subject text, seq bigint, problem text)
     LANGUAGE c STABLE PARALLEL RESTRICTED
@@ -597,7 +597,7 @@ CREATE FUNCTION promote.chain_heads(project text DEFAULT NULL) RETURNS jsonb
     END;
 REVOKE ALL ON FUNCTION promote.chain_heads(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.chain_heads(text) IS
-'As audit_head, in one document that can be kept in a file, or of which only promote.jsonb_digest is kept out of reach. promote.verify_audit(after => ...) goes on from it. NULL where there are none';
+'As audit_head, in one document that can be kept in a file, or of which only promote.jsonb_digest is kept out of reach. promote.verify_audit(heads => ...) goes on from it. NULL where there are none';
 
 CREATE FUNCTION promote.audit_slices(project text DEFAULT NULL, chains integer DEFAULT 1000)
     RETURNS TABLE (project text, from_subject text, to_subject text)

@@ -135,11 +135,17 @@ refusals_attempt(void (*step) (void *state), void *state, Refusals *refusals, Re
 void
 refusals_note(Refusals *refusals, const char *name, int sqlstate, const char *message)
 {
+	MemoryContext context;
+
 	if (refusals->count == 0)
 		refusals->sqlstate = sqlstate;
 	if (refusals->count < MAX_TOLD)
 		appendStringInfo(&refusals->told, "%s%s %s: %s", refusals->count > 0 ? "\n" : "", unpack_sql_state(sqlstate),
 						 name ? name : "null", message);
+	context = MemoryContextSwitchTo(refusals->context);
+	refusal_item(&refusals->items, "sqlstate", unpack_sql_state(sqlstate), "condition", refusal_condition(sqlstate),
+				 "name", name, "message", message);
+	MemoryContextSwitchTo(context);
 	refusals->count++;
 }
 
@@ -171,7 +177,7 @@ refusals_raise(const Refusals *refusals, uint64 total, const char *what)
 	ereport(ERROR,
 			(errcode(code),
 			 errmsg(UINT64_FORMAT " of " UINT64_FORMAT " %s are refused", refusals->count, total, what),
-			 errdetail_internal("%s", lines.data),
+			 errdetail_items(lines.data, "refused", &refusals->items),
 			 errhint("Nothing was written. Mend what is said of each, or leave these out: functions with "
 					 "partial => true do.")));
 }

@@ -8,6 +8,8 @@
 
 #include "lib/stringinfo.h"
 
+#include "base/refusal.h"
+
 /* Why something was refused. */
 typedef struct Refusal
 {
@@ -24,6 +26,7 @@ typedef struct Refusals
 	int			sqlstate;		/* of the first */
 	ErrorData  *first;			/* NULL: none yet, or it was no error */
 	StringInfoData told;		/* a line for each that is named */
+	RefusalItems items;			/* as the lines, for programs; more of them are named */
 } Refusals;
 
 extern void refusals_begin(Refusals *refusals);

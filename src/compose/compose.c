@@ -13,6 +13,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/refusal.h"
 #include "compose/compose.h"
 #include "compose/element.h"
 #include "compose/overrides.h"
@@ -292,15 +293,25 @@ compose_params(Jsonb *source, Jsonb *destination, Jsonb *schema, const Jsonb *do
 	return apply_overrides(&proposal, compose_base(&proposal), &overrides);
 }
 
+/* What is wrong with params: for people and for programs. */
+typedef struct Violations
+{
+	StringInfoData lines;
+	RefusalItems items;
+} Violations;
+
 /* Collector of violations: a line each. */
 static void
 add_violation(void *state, const SchemaViolation *violation)
 {
-	StringInfo	lines = state;
+	Violations *violations = state;
+	StringInfo	lines = &violations->lines;
 
 	if (lines->len > 0)
 		appendStringInfoChar(lines, '\n');
 	appendStringInfo(lines, "%s: %s", violation->instance_path, violation->message);
+	refusal_item(&violations->items, "path", violation->instance_path, "message", violation->message, "keyword",
+				 violation->keyword, "schema_path", violation->schema_path);
 }
 
 /* What can be done about params that are not valid. */
@@ -323,43 +334,45 @@ remedy(const Proposal *proposal)
 static void
 check_valid(const Proposal *proposal)
 {
-	StringInfoData lines;
+	Violations	found = {.items = {.count = 0}};
 	JsonbValue	view = json_view(proposal->rendered);
 
-	initStringInfo(&lines);
-	if (!schema_validate(schema_compile(proposal->schema), &view, add_violation, &lines))
+	initStringInfo(&found.lines);
+	if (!schema_validate(schema_compile(proposal->schema), &view, add_violation, &found))
 		ereport(ERROR,
 				(errcode(PM_INVALID_PARAMS),
 				 errmsg("the params of \"%s\" would not be valid for %s %s",
 						proposal->instance, proposal->bundle, proposal->version),
-				 errdetail_internal("%s", lines.data),
+				 errdetail_items(found.lines.data, "violations", &found.items),
 				 errhint("%s", remedy(proposal))));
-	pfree(lines.data);
+	pfree(found.lines.data);
 }
 
 /* Collector of changes: the paths of those that are immutable, a line each. */
 static void
 add_immutable(void *state, const JsonChange *change)
 {
-	StringInfo	lines = state;
+	Violations *violations = state;
+	StringInfo	lines = &violations->lines;
 
 	if (!(change->flags & SCHEMA_IMMUTABLE))
 		return;
 	if (lines->len > 0)
 		appendStringInfoChar(lines, '\n');
 	appendStringInfoString(lines, change->path);
+	refusal_item(&violations->items, "path", change->path);
 }
 
 /* The paths of the immutable values in which a rendered document differs from what runs, a line each. */
 char *
 compose_replaced(const Jsonb *runs, const Jsonb *rendered, Jsonb *schema)
 {
-	StringInfoData paths;
+	Violations	found = {.items = {.count = 0}};
 
-	initStringInfo(&paths);
+	initStringInfo(&found.lines);
 	json_leaf_diff(runs, schema_marks(schema, runs, SCHEMA_IMMUTABLE),
-				   rendered, schema_marks(schema, rendered, SCHEMA_IMMUTABLE), add_immutable, &paths);
-	return paths.data;
+				   rendered, schema_marks(schema, rendered, SCHEMA_IMMUTABLE), add_immutable, &found);
+	return found.lines.data;
 }
 
 /* Report in which leaves a proposal differs from what may run, with marks that say what is immutable. */
@@ -379,22 +392,22 @@ diff_immutable(const Proposal *proposal, const Carried *deployed,
 static void
 check_immutable(Proposal *proposal)
 {
-	StringInfoData paths;
+	Violations	found = {.items = {.count = 0}};
 	ListCell   *cell;
 
-	initStringInfo(&paths);
+	initStringInfo(&found.lines);
 	/* one that was planned in several ways is compared with each */
 	foreach(cell, proposal->deployed)
-		if (paths.len == 0)
-			diff_immutable(proposal, lfirst(cell), add_immutable, &paths);
-	proposal->destructive = paths.len > 0;
+		if (found.items.count == 0)
+			diff_immutable(proposal, lfirst(cell), add_immutable, &found);
+	proposal->destructive = found.items.count > 0;
 	if (proposal->destructive && !proposal->allow_replace)
 		ereport(ERROR,
 				(errcode(PM_IMMUTABLE),
 				 errmsg("immutable params of \"%s\" would change", proposal->instance),
-				 errdetail_internal("%s", paths.data),
+				 errdetail_items(found.lines.data, "violations", &found.items),
 				 errhint("Keep the instance's values by overrides, or pass allow_replace => true: what runs would be replaced.")));
-	pfree(paths.data);
+	pfree(found.lines.data);
 }
 
 /*

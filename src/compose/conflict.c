@@ -17,6 +17,7 @@
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/refusal.h"
 #include "base/result.h"
 #include "compose/merge.h"
 #include "compose/overrides.h"
@@ -125,29 +126,25 @@ merge_show(Merge *merge, Mask *mask, const MergeConflict *conflict, Jsonb *shown
 
 /* ---- refusing ---- */
 
-/* Append a value as text, cut where it is long. */
-static void
-append_value(StringInfo line, const Jsonb *value)
+/* A value as text, cut where it is long. */
+static char *
+value_text_cut(const Jsonb *value)
 {
 	char	   *text;
 	int			length;
 
 	if (value == NULL)
-	{
-		appendStringInfoString(line, "missing");
-		return;
-	}
+		return pstrdup("missing");
 	text = JsonbToCString(NULL, &unconstify(Jsonb *, value)->root, VARSIZE(value));
 	length = strlen(text);
-	appendBinaryStringInfo(line, text, pg_mbcliplen(text, length, SHOWN_BYTES));
-	if (length > SHOWN_BYTES)
-		appendStringInfoString(line, "...");
-	pfree(text);
+	if (length <= SHOWN_BYTES)
+		return text;
+	return psprintf("%s...", pnstrdup(text, pg_mbcliplen(text, length, SHOWN_BYTES)));
 }
 
-/* The conflicts that are open, a line each. */
+/* The conflicts that are open, a line each, and the items of the lines. */
 static char *
-conflict_lines(Merge *merge, Mask *mask)
+conflict_lines(Merge *merge, Mask *mask, RefusalItems *items)
 {
 	StringInfoData lines;
 	ListCell   *cell;
@@ -157,17 +154,18 @@ conflict_lines(Merge *merge, Mask *mask)
 	{
 		const MergeConflict *conflict = lfirst(cell);
 		Jsonb	   *shown[MERGE_SIDES];
+		char	   *texts[MERGE_SIDES];
 
 		CHECK_FOR_INTERRUPTS();
 		if (!conflict->open)
 			continue;
 		merge_show(merge, mask, conflict, shown);
-		appendStringInfo(&lines, "%s%s: base ", lines.len > 0 ? "\n" : "", conflict->path);
-		append_value(&lines, shown[MERGE_BASE]);
-		appendStringInfoString(&lines, ", source ");
-		append_value(&lines, shown[MERGE_SOURCE]);
-		appendStringInfoString(&lines, ", destination ");
-		append_value(&lines, shown[MERGE_DESTINATION]);
+		for (int i = 0; i < MERGE_SIDES; i++)
+			texts[i] = value_text_cut(shown[i]);
+		appendStringInfo(&lines, "%s%s: base %s, source %s, destination %s", lines.len > 0 ? "\n" : "", conflict->path,
+						 texts[MERGE_BASE], texts[MERGE_SOURCE], texts[MERGE_DESTINATION]);
+		refusal_item(items, "path", conflict->path, "base", texts[MERGE_BASE], "source", texts[MERGE_SOURCE],
+					 "destination", texts[MERGE_DESTINATION]);
 	}
 	return lines.data;
 }
@@ -177,6 +175,7 @@ static void
 require_keys(const Merge *merge)
 {
 	StringInfoData lines;
+	RefusalItems items = {.count = 0};
 	ListCell   *cell;
 
 	if (merge->problems == NIL)
@@ -187,11 +186,12 @@ require_keys(const Merge *merge)
 		const MergeProblem *problem = lfirst(cell);
 
 		appendStringInfo(&lines, "%s%s: %s", lines.len > 0 ? "\n" : "", problem->path, problem->message);
+		refusal_item(&items, "path", problem->path, "message", problem->message);
 	}
 	ereport(ERROR,
 			(errcode(PM_CANNOT_PATCH),
 			 errmsg("arrays cannot be merged by their elements"),
-			 errdetail_internal("%s", lines.data),
+			 errdetail_items(lines.data, "violations", &items),
 			 errhint("Give each element a key of its own, or set the array by overrides.")));
 }
 
@@ -203,17 +203,18 @@ require_keys(const Merge *merge)
 void
 merge_require(Merge *merge, Mask *mask, const char *instance)
 {
+	RefusalItems items = {.count = 0};
 	char	   *lines;
 
 	require_keys(merge);
-	lines = conflict_lines(merge, mask);
+	lines = conflict_lines(merge, mask, &items);
 	if (lines[0] == '\0')
 		return;
 	ereport(ERROR,
 			(errcode(PM_CONFLICT),
 			 instance ? errmsg("\"%s\" and its source have changed the same values since they were merged last", instance) :
 			 errmsg("source and destination have changed the same values"),
-			 errdetail_internal("%s", lines),
+			 errdetail_items(lines, "conflicts", &items),
 			 errhint("Set what is named above by overrides, or pass on_conflict => 'source' or 'destination'.")));
 }
 

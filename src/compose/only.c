@@ -30,6 +30,7 @@ void
 only_complain(Only *only, const char *name, const char *problem)
 {
 	appendStringInfo(&only->problems, "%s%s: %s", only->problems.len > 0 ? "\n" : "", name, problem);
+	refusal_item(&only->violations, "path", name, "message", problem);
 }
 
 /* Refuse what cannot be taken, all of it at once; instance is the destination. */
@@ -40,7 +41,7 @@ only_require(const Only *only, const char *instance)
 		ereport(ERROR,
 				(errcode(PM_CANNOT_TAKE),
 				 errmsg("not all that is named can be promoted alone to \"%s\"", instance),
-				 errdetail_internal("%s", only->problems.data),
+				 errdetail_items(only->problems.data, "violations", &only->violations),
 				 errhint("Name places as previews print them, such as .image, and release; or leave \"only\" out to promote everything.")));
 }
 

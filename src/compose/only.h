@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 
+#include "base/refusal.h"
 #include "compose/compose.h"
 
 #define ONLY_RELEASE "release"	/* stands for constraint, channel and the version that they lead to */
@@ -22,6 +23,7 @@ typedef struct Only
 	List	   *references;		/* slots: char * */
 	List	   *secrets;		/* names: char * */
 	StringInfoData problems;	/* why some cannot be taken, a line each */
+	RefusalItems violations;	/* as the problems */
 } Only;
 
 extern Only *only_read(const List *names);

@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 
 #include "base/errors.h"
+#include "base/refusal.h"
 #include "gate/gate.h"
 
 /* Would the case provision something, rather than decommission it? */
@@ -133,14 +134,33 @@ gate_reasons(const GateCase *gate)
 	return lines.data;
 }
 
+/* A time of a blocker; NULL where it is not known. */
+static const char *
+time_or_null(TimestampTz at)
+{
+	return at == GATE_NO_TIME ? NULL : audit_time(at);
+}
+
 /* Refuse a case that was judged: PM_GATES_CLOSED with every reason that stands. */
 void
 gate_refuse(const GateCase *gate)
 {
+	RefusalItems items = {.count = 0};
+	ListCell   *cell;
+
+	foreach(cell, gate->blockers)
+	{
+		const Blocker *blocker = lfirst(cell);
+
+		if (!blocker->overridden)
+			refusal_item(&items, "code", blocker->code, "message", blocker->message,
+						 "since", time_or_null(blocker->since), "until", time_or_null(blocker->until),
+						 "liftable_by", blocker->liftable_by);
+	}
 	ereport(ERROR,
 			(errcode(PM_GATES_CLOSED),
 			 errmsg("\"%s\" may not be %s now", gate->instance, gate_provisions(gate) ? "deployed" : "decommissioned"),
-			 errdetail_internal("%s", gate_reasons(gate)),
+			 errdetail_items(gate_reasons(gate), "blockers", &items),
 			 errhint("promote.blockers%s shows the same, promote.next_possible when time alone has opened the gates; promote.override_gate overrides what may be.",
 					 gate_provisions(gate) ? "" : "(..., action => 'DECOMMISSION')")));
 }

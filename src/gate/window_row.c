@@ -222,7 +222,7 @@ put_once(FunctionCallInfo fcinfo, const RangeType *during, TimestampTz after, Ti
 
 /*
  * promote.window_occurrences(rule text, zone text, starts_at timestamp,
- * duration interval, exdates timestamp[], after timestamptz, before
+ * duration interval, exdates timestamp[], not_before timestamptz, not_after
  * timestamptz, max_rows integer, during tstzrange) returns setof record
  */
 Datum
@@ -230,7 +230,7 @@ promote_window_occurrences(PG_FUNCTION_ARGS)
 {
 	CalendarText text;
 	Calendar	calendar;
-	TimestampTz after = argument_time(fcinfo, 5, "after");
+	TimestampTz after = argument_time(fcinfo, 5, "not_before");
 	TimestampTz before = PG_ARGISNULL(6) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(6);
 	int			most = PG_ARGISNULL(7) ? 10 : PG_GETARG_INT32(7);
 

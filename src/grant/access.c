@@ -7,6 +7,7 @@
 #include "utils/acl.h"
 
 #include "base/errors.h"
+#include "base/refusal.h"
 #include "grant/access.h"
 #include "grant/actor.h"
 #include "grant/grants.h"
@@ -23,16 +24,20 @@ scope_words(const char *project, const char *environment)
 		psprintf("all of project \"%s\"", project);
 }
 
-/* Refuse a role that was not granted the action in that scope. */
+/* Refuse a role that was not granted the action in that scope, which is called so in words. */
 static void
-refuse_access(Oid role, const char *action, const char *where)
+refuse_access(Oid role, const char *action, const char *project, const char *environment, const char *where)
 {
+	RefusalItems items = {.count = 0};
+	const char *name = GetUserNameFromId(role, false);
+
 	if (strcmp(action, GRANTS_ROWS) == 0)
 		action = "view";
+	refusal_item(&items, "role", name, "action", action, "project", project, "environment", environment);
 	ereport(ERROR,
 			(errcode(PM_NOT_GRANTED),
 			 errmsg("not allowed: %s", action),
-			 errdetail("Role \"%s\" has no grant \"%s\" for %s.", GetUserNameFromId(role, false), action, where),
+			 errdetail_items(psprintf("Role \"%s\" has no grant \"%s\" for %s.", name, action, where), "grants", &items),
 			 errhint("Who has \"admin\" there can give it: promote.grant_action.")));
 }
 
@@ -53,7 +58,7 @@ access_require_of(Oid role, const char *action, const char *project, const char 
 {
 	require_actor(role, action);
 	if (!grants_role_may(role, action, project, environment))
-		refuse_access(role, action, scope_words(project, environment));
+		refuse_access(role, action, project, environment, scope_words(project, environment));
 }
 
 /* Refuse the current user unless the action was granted there. */
@@ -86,7 +91,7 @@ access_require_still(const char *role, const char *action, const InstanceKey *ke
 				 errdetail("Role \"%s\", which has asked for it, does not exist any more.", role),
 				 errhint("Ask for it as another role.")));
 	if (!grants_role_may(id, action, key->project, key->environment))
-		refuse_access(id, action, scope_words(key->project, key->environment));
+		refuse_access(id, action, key->project, key->environment, scope_words(key->project, key->environment));
 }
 
 /*
@@ -97,7 +102,7 @@ void
 access_require_sight(const char *project)
 {
 	if (!grants_sees(project))
-		refuse_access(rights_role(), "view", project ? psprintf("anything of project \"%s\"", project) : "anything");
+		refuse_access(rights_role(), "view", project, NULL, project ? psprintf("anything of project \"%s\"", project) : "anything");
 }
 
 /* Where the current user may do something; NULL: everywhere.  Refuses a user who may do it nowhere. */
@@ -108,6 +113,6 @@ access_scopes(const char *action)
 	if (grants_may(action, NULL, NULL))
 		return NULL;
 	if (!grants_anywhere(action))
-		refuse_access(rights_role(), action, "anything");
+		refuse_access(rights_role(), action, NULL, NULL, "anything");
 	return grants_scopes(action);
 }

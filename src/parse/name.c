@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "base/errors.h"
+#include "base/refusal.h"
 #include "base/result.h"
 #include "parse/name.h"
 
@@ -133,11 +134,14 @@ tag_name_check(const char *tag)
 		refuse(&name, "It holds a character other than a lower-case letter, a digit, an underscore, a dash or a dot.");
 }
 
-/* The instance's name, allocated in the current memory context. */
+/* The instance's name, allocated in the current memory context; a refusal that quotes it is about the instance. */
 char *
 instance_key_name(const InstanceKey *key)
 {
-	return psprintf("%s-%s-%s", key->project, key->environment, key->component);
+	char	   *name = psprintf("%s-%s-%s", key->project, key->environment, key->component);
+
+	refusal_mention(name);
+	return name;
 }
 
 /* The order in which rows of instances are locked. */

@@ -12,6 +12,7 @@
 #include "mb/pg_wchar.h"
 
 #include "base/errors.h"
+#include "base/refusal.h"
 #include "base/trigger.h"
 #include "json/limits.h"
 #include "json/reader.h"
@@ -86,6 +87,7 @@ typedef struct Judging
 {
 	const JsonbValue *name;		/* of the preset that is judged */
 	StringInfoData lines;
+	RefusalItems items;			/* as the lines */
 } Judging;
 
 /* Add a violation.  A SchemaCollector. */
@@ -98,6 +100,9 @@ add_violation(void *state, const SchemaViolation *violation)
 		appendStringInfoChar(&judging->lines, '\n');
 	appendStringInfo(&judging->lines, "\"%.*s\" at %s: %s", judging->name->val.string.len,
 					 judging->name->val.string.val, violation->instance_path, violation->message);
+	refusal_item(&judging->items, "preset", pnstrdup(judging->name->val.string.val, judging->name->val.string.len),
+				 "path", violation->instance_path, "message", violation->message, "keyword", violation->keyword,
+				 "schema_path", violation->schema_path);
 }
 
 /*
@@ -113,7 +118,7 @@ promote_judge_presets(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
 	const Jsonb *presets = trigger_jsonb(data, row, "presets");
-	Judging		judging;
+	Judging		judging = {.items = {.count = 0}};
 
 	if (JB_ROOT_COUNT(presets) == 0 || loading_rows())
 		return PointerGetDatum(NULL);
@@ -129,7 +134,7 @@ promote_judge_presets(PG_FUNCTION_ARGS)
 				(errcode(PM_INVALID_PARAMS),
 				 errmsg("presets of %s %s can never be valid", trigger_text(data, row, "bundle"),
 						trigger_text(data, row, "version")),
-				 errdetail_internal("%s", judging.lines.data),
+				 errdetail_items(judging.lines.data, "violations", &judging.items),
 				 errhint("Correct what is named above, or the schema; what is merely missing may be left to those who use the preset.")));
 	return PointerGetDatum(NULL);
 }

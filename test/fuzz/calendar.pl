@@ -187,7 +187,7 @@ BEGIN
 	accepted := false;
 	BEGIN
 		SELECT array_agg(o.opens_at ORDER BY o.n), array_agg(o.closes_at ORDER BY o.n) INTO begins, ends
-		  FROM promote.window_occurrences(rule, zone, starts_at, duration, after => '1960-01-01',
+		  FROM promote.window_occurrences(rule, zone, starts_at, duration, not_before => '1960-01-01',
 		  	max_rows => most) WITH ORDINALITY AS o (opens_at, closes_at, n);
 		accepted := true;
 		DELETE FROM promote.freeze_window;
@@ -228,7 +228,7 @@ BEGIN
 			+ (ARRAY['0', '-1 us', '1 hour', '-7 hours', '3 days', '-20 days', '5 months',
 				'1 second'])[1 + floor(random * 97 * i)::integer % 8]::interval;
 		SELECT array_agg(o.opens_at ORDER BY o.n) INTO jumped
-		  FROM promote.window_occurrences(rule, zone, starts_at, duration, after => at,
+		  FROM promote.window_occurrences(rule, zone, starts_at, duration, not_before => at,
 		  	max_rows => 5) WITH ORDINALITY AS o (opens_at, closes_at, n);
 		SELECT array_agg(w.b ORDER BY w.n) INTO walked
 		  FROM (SELECT u.* FROM unnest(begins, ends) WITH ORDINALITY AS u (b, e, n) WHERE u.e > at

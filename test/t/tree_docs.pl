@@ -47,7 +47,7 @@ my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo "
 	. "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
+	(map { ("reference/$_" => $registry) } qw(actor audit configure refusal dependency deploy deployment path plan prune
 		remote_reference
 		verify worker)),
 	(map { ("reference/$_" => $deployed) } qw(apply archive blame chain compare decommission drift environment fork gate

@@ -463,13 +463,14 @@ INSERT INTO promote.freeze_window (name, rule, zone, starts_at, duration)
     VALUES ('nightly', 'FREQ=DAILY;COUNT=2', 'UTC', '2031-01-01 22:00', '1 hour');
 SELECT is(pg_temp.lines($$SELECT f.name, w.opens_at AT TIME ZONE 'UTC', w.closes_at AT TIME ZONE 'UTC'
     FROM promote.freeze_window AS f
-    CROSS JOIN promote.window_occurrences(f.rule, f.zone, f.starts_at, f.duration, f.exdates, after => '2030-01-01',
+    CROSS JOIN promote.window_occurrences(f.rule, f.zone, f.starts_at, f.duration, f.exdates,
+        not_before => '2030-01-01',
         during => f.during) AS w
     WHERE f.name IN ('once', 'over', 'nightly') ORDER BY 2, 1$$),
     E'(once,"2031-01-01 00:00:00","2031-01-03 00:00:00")\n(nightly,"2031-01-01 22:00:00","2031-01-01 23:00:00")\n'
     '(nightly,"2031-01-02 22:00:00","2031-01-02 23:00:00")', 'both kinds join');
-SELECT is((SELECT count(*) FROM promote.window_occurrences(NULL, NULL, NULL, NULL, after => a::timestamptz,
-    before => b::timestamptz,
+SELECT is((SELECT count(*) FROM promote.window_occurrences(NULL, NULL, NULL, NULL, not_before => a::timestamptz,
+    not_after => b::timestamptz,
     max_rows => m, during => '[2031-01-01, 2031-01-03)')), n, format('%s %s %s', a, b, m))
   FROM (VALUES ('2031-01-02', NULL, 1, 1::bigint), ('2031-01-03', NULL, 1, 0), ('2030-01-01', '2031-01-01', 1, 0),
       ('2030-01-01', '2031-01-02', 1, 1),

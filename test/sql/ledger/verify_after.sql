@@ -20,7 +20,7 @@ SELECT results_eq('SELECT h ->> ''project'', h ->> ''subject'', (h ->> ''seq''):
 SELECT is(promote.chain_heads('nothing'), NULL, 'nothing has no heads');
 SELECT is((SELECT max(seq) FROM promote.audit_log WHERE subject = 'ecomm-production-db'), 4::bigint,
     'the chain has four rows');
-SELECT is_empty('SELECT * FROM promote.verify_audit(after => (SELECT heads FROM kept))', 'nothing came after them');
+SELECT is_empty('SELECT * FROM promote.verify_audit(heads => (SELECT heads FROM kept))', 'nothing came after them');
 
 -- ---- what came after ----
 UPDATE promote.environment SET description = 'changed' WHERE project = 'ecomm' AND environment = 'production';
@@ -28,11 +28,11 @@ INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'new');
 INSERT INTO promote.instance (project, environment, component) VALUES ('ecomm', 'new', 'db');
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "gold"}') \g /dev/null
 SELECT promote.configure_instance('ecomm-new-db', '{"size": "small", "tier": "new"}', '1.0.0') \g /dev/null
-SELECT is_empty(format('SELECT * FROM promote.verify_audit(after => (SELECT heads FROM kept), project => %L)', project),
+SELECT is_empty(format('SELECT * FROM promote.verify_audit(heads => (SELECT heads FROM kept), project => %L)', project),
     'what came after is well, of ' || COALESCE(project, 'all')) FROM unnest('{ecomm,other,*,NULL}'::text[]) AS project;
-SELECT is_empty('SELECT * FROM promote.verify_audit(after => (SELECT jsonb_agg(h) FROM promote.audit_head() AS h))',
+SELECT is_empty('SELECT * FROM promote.verify_audit(heads => (SELECT jsonb_agg(h) FROM promote.audit_head() AS h))',
     'rows of audit_head are heads as well');
-SELECT is_empty('SELECT * FROM promote.verify_audit(after => ''[]'')', 'without heads chains are read whole');
+SELECT is_empty('SELECT * FROM promote.verify_audit(heads => ''[]'')', 'without heads chains are read whole');
 
 -- ---- tampering ----
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -56,14 +56,14 @@ BEGIN
     SELECT string_agg(concat_ws(': ', subject, seq, problem), E'\n'),
            string_agg(concat_ws(': ', subject, seq, problem), E'\n') FILTER (WHERE subject = 'ecomm-production-db')
       INTO found, of_subject
-      FROM promote.verify_audit(after => (SELECT heads FROM kept)) WHERE subject !~ '^trigger ';
+      FROM promote.verify_audit(heads => (SELECT heads FROM kept)) WHERE subject !~ '^trigger ';
     SELECT string_agg(concat_ws(': ', subject, seq, problem), E'\n') INTO of_project
-      FROM promote.verify_audit(after => (SELECT heads FROM kept), project => 'ecomm');
+      FROM promote.verify_audit(heads => (SELECT heads FROM kept), project => 'ecomm');
     IF of_project IS DISTINCT FROM found THEN
         found := 'by the project: ' || COALESCE(of_project, 'nothing');
     END IF;
     SELECT string_agg(concat_ws(': ', subject, seq, problem), E'\n') INTO of_project
-      FROM promote.verify_audit('ecomm-production-db', after => (SELECT heads FROM kept));
+      FROM promote.verify_audit('ecomm-production-db', heads => (SELECT heads FROM kept));
     IF of_project IS DISTINCT FROM of_subject THEN
         found := 'by the subject: ' || COALESCE(of_project, 'nothing');
     END IF;
@@ -138,12 +138,12 @@ SELECT is(pg_temp.after(statement), found, what) FROM (VALUES
     ('where an instance is', 'UPDATE promote.instance SET revision = 2 WHERE name = ''ecomm-production-db''',
         'ecomm-production-db: 6: instance ecomm/production/db: the row is not what it records' ||
         E'\necomm-production-db: the instance does not say what its history says')) AS v (what, statement, found);
-SELECT is((SELECT count(*) FROM promote.verify_audit(project => 'other', after => (SELECT jsonb_agg(h
+SELECT is((SELECT count(*) FROM promote.verify_audit(project => 'other', heads => (SELECT jsonb_agg(h
     || jsonb_build_object('hash', repeat('0', 64))) FROM kept, jsonb_array_elements(heads) AS h
         WHERE h ->> 'project' <> 'other'))),
     0::bigint, 'heads of other projects than the one that is asked for are not looked at');
 SELECT is((SELECT string_agg(concat_ws(': ', v.seq, v.problem), E'\n') FROM promote.verify_audit('ecomm-production-db',
-    after => (SELECT jsonb_agg(h || '{"seq": 3}') FROM kept, jsonb_array_elements(heads) AS h)) AS v),
+    heads => (SELECT jsonb_agg(h || '{"seq": 3}') FROM kept, jsonb_array_elements(heads) AS h)) AS v),
     '3: the kept head: the row has another hash: the chain was rewritten', 'a head of another place');
 
 -- ---- rows by name ----
@@ -167,19 +167,19 @@ BEGIN
 END
 $$;
 SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'ecomm') \g /dev/null
-SELECT is((SELECT string_agg(concat_ws(': ', v.seq, v.problem), E'\n') FROM promote.verify_audit(after => (SELECT heads
+SELECT is((SELECT string_agg(concat_ws(': ', v.seq, v.problem), E'\n') FROM promote.verify_audit(heads => (SELECT heads
     FROM kept), project => 'ecomm') AS v WHERE subject = 'environment ecomm/production'), NULL,
     'a head that a checkpoint stands for fits');
 UPDATE promote.environment SET description = 'again' WHERE project = 'ecomm' AND environment = 'production';
 UPDATE promote.environment SET description = 'and again' WHERE project = 'ecomm' AND environment = 'production';
 SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'ecomm') \g /dev/null
-SELECT is((SELECT string_agg(concat_ws(': ', v.seq, v.problem), E'\n') FROM promote.verify_audit(after => (SELECT heads
+SELECT is((SELECT string_agg(concat_ws(': ', v.seq, v.problem), E'\n') FROM promote.verify_audit(heads => (SELECT heads
     FROM kept), project => 'ecomm') AS v WHERE subject = 'environment ecomm/production'),
     '1: the kept head: it was pruned: the chain begins with a checkpoint in place 3, and only a head of there or later '
     'proves anything', 'one before the checkpoint does not');
 
 -- ---- what is refused ----
-SELECT pg_temp.refuses(format('SELECT promote.verify_audit(after => %L)', heads), 'PM404', 'array of objects', heads)
+SELECT pg_temp.refuses(format('SELECT promote.verify_audit(heads => %L)', heads), 'PM404', 'array of objects', heads)
     FROM unnest(ARRAY['{}', '7', 'null', '[7]', '[{}]', '[{"project": "a", "subject": "b", "seq": 1}]',
         '[{"project": 1, "subject": "b", "seq": 1, "hash": "' || repeat('0', 64) || '"}]',
         '[{"project": "a", "subject": "b", "seq": "x", "hash": "' || repeat('0', 64) || '"}]',
@@ -192,7 +192,7 @@ SELECT promote.grant_action('promote_test_auditor', 'audit', 'ecomm') \g /dev/nu
 GRANT SELECT ON kept TO promote_test_auditor;
 SELECT matches(pg_temp.as_role('promote_test_auditor',
     format('SELECT count(*) FROM promote.verify_audit(project => %L, '
-    'after => (SELECT heads FROM kept), from_subject => %L)', project, bound)), answer,
+    'heads => (SELECT heads FROM kept), from_subject => %L)', project, bound)), answer,
     'the auditor of a project, of ' || COALESCE(project, 'all') || COALESCE(' from ' || bound, ''))
   FROM (VALUES ('ecomm', NULL, '^[0-9]+$'), ('ecomm', 'a', '^[0-9]+$'), ('other', NULL, '^PM701'),
       (NULL, NULL, '^PM701'))
@@ -203,7 +203,7 @@ SET LOCAL session_replication_role = replica;
 DELETE FROM promote.project WHERE project = 'ecomm';
 SET LOCAL session_replication_role = origin;
 SELECT matches((SELECT string_agg(concat_ws(' ', v.subject, v.problem), E'\n') FROM promote.verify_audit(
-    after => (SELECT heads FROM kept)) AS v), 'environment ecomm/staging the row is not what it records',
+    heads => (SELECT heads FROM kept)) AS v), 'environment ecomm/staging the row is not what it records',
         'where a project''s row is gone, a verification from heads on goes on');
 SELECT matches((SELECT string_agg(concat_ws(' ', v.subject, v.problem), E'\n') FROM promote.verify_audit(
     'ecomm-production-db') AS v), 'revision 3: its configuration is not there', '... and so does one of a subject');

@@ -9,14 +9,14 @@ CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT promote.chain_heads() AS heads;
 SELECT is((SELECT string_agg(concat_ws(' ', seq, event), ', ' ORDER BY seq) FROM promote.audit_log
     WHERE subject = 'ecomm-production-db'), '1 revision.created, 2 deployment.created, 3 revision.created, '
     '4 deployment.created, 5 idempotency_key.inserted, 6 idempotency_key.deleted', 'the head tells of a key alone');
-SELECT is_empty('SELECT * FROM promote.verify_audit(after => (SELECT heads FROM kept))', 'nothing came after it');
+SELECT is_empty('SELECT * FROM promote.verify_audit(heads => (SELECT heads FROM kept))', 'nothing came after it');
 CREATE FUNCTION pg_temp.after(done text, forged text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     found text;
 BEGIN
     EXECUTE done;
     SELECT string_agg(concat_ws(': ', seq, problem), E'\n') INTO found FROM promote.verify_audit('ecomm-production-db',
-        after => (SELECT heads FROM kept));
+        heads => (SELECT heads FROM kept));
     IF found IS NOT NULL THEN
         RAISE 'before it is forged: %', found;
     END IF;
@@ -24,7 +24,7 @@ BEGIN
     ALTER TABLE promote.audit_log DISABLE TRIGGER ALL;
     EXECUTE format('%s AND subject = ''ecomm-production-db''', forged);
     SELECT string_agg(concat_ws(': ', seq, problem), E'\n') INTO found FROM promote.verify_audit('ecomm-production-db',
-        after => (SELECT heads FROM kept));
+        heads => (SELECT heads FROM kept));
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing');
 EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
     RETURN SQLERRM;

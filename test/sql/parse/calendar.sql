@@ -16,7 +16,8 @@ $$;
 CREATE FUNCTION pg_temp.lasts(rule text, zone text, starts_at timestamp, duration interval, max_rows integer DEFAULT 3)
 RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(to_char(o.opens_at, 'MM-DD HH24:MI') || ' to ' || to_char(o.closes_at, 'MM-DD HH24:MI'), ', ')
-      FROM promote.window_occurrences(rule, zone, starts_at, duration, after => '1970-01-01', max_rows => max_rows) AS o
+      FROM promote.window_occurrences(rule, zone, starts_at, duration, not_before => '1970-01-01',
+           max_rows => max_rows) AS o
 $$;
 CREATE FUNCTION pg_temp.bad(rule text, detail_like text, what text) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT pg_temp.refuses(format('SELECT * FROM promote.window_occurrences(%L, ''UTC'', ''2026-01-01'', ''1 hour'')',
@@ -25,7 +26,7 @@ $$;
 -- Local days in New York, as the examples of the RFC have them.
 CREATE FUNCTION pg_temp.days(rule text, starts_at timestamp, max_rows integer DEFAULT 6) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(to_char(o.opens_at AT TIME ZONE 'America/New_York', 'YY-MM-DD'), ' ')
-      FROM promote.window_occurrences(rule, 'America/New_York', starts_at, '1 hour', after => '1970-01-01',
+      FROM promote.window_occurrences(rule, 'America/New_York', starts_at, '1 hour', not_before => '1970-01-01',
           max_rows => max_rows) AS o
 $$;
 
@@ -73,7 +74,7 @@ SELECT is(pg_temp.opens('FREQ=DAILY;BYHOUR=2,3;BYMINUTE=15,45', 'Europe/Berlin',
     'what was left out falls among what was not, in order');
 SELECT is(pg_temp.opens('FREQ=DAILY', 'UTC', '2026-01-01 00:00:00.25', 1), '2026-01-01 00:00', 'fractions of a second');
 SELECT is((SELECT opens_at FROM promote.window_occurrences('FREQ=DAILY', 'UTC', '1999-12-31 23:59:59.75', '1 hour',
-    after => '1999-01-01', max_rows => 1)), '1999-12-31 23:59:59.75Z', '... are kept, before 2000 too');
+    not_before => '1999-01-01', max_rows => 1)), '1999-12-31 23:59:59.75Z', '... are kept, before 2000 too');
 
 -- ---- durations ----
 SELECT is(pg_temp.lasts('FREQ=WEEKLY', 'Europe/Berlin', '2026-03-28 12:00', '1 day', 2),
@@ -95,16 +96,16 @@ SELECT is(pg_temp.lasts('FREQ=DAILY;UNTIL=20111231', 'Pacific/Apia', '2011-12-29
 SELECT is(pg_temp.days('FREQ=DAILY;COUNT=10', '1997-09-02 09:00', 20),
     '97-09-02 97-09-03 97-09-04 97-09-05 97-09-06 97-09-07 97-09-08 97-09-09 97-09-10 97-09-11', 'ten times');
 SELECT is((SELECT count(*) || ' ' || max(opens_at) FROM promote.window_occurrences('FREQ=DAILY;UNTIL=19971224T000000Z',
-    'America/New_York', '1997-09-02 09:00', '1 hour', after => '1997-01-01', max_rows => 1000)),
+    'America/New_York', '1997-09-02 09:00', '1 hour', not_before => '1997-01-01', max_rows => 1000)),
     '113 1997-12-23 14:00:00+00', 'until Christmas Eve');
 SELECT is(pg_temp.days('FREQ=DAILY;INTERVAL=10;COUNT=5', '1997-09-02 09:00', 20),
     '97-09-02 97-09-12 97-09-22 97-10-02 97-10-12', 'every ten days');
 SELECT is((SELECT count(*)
     FROM promote.window_occurrences('FREQ=YEARLY;UNTIL=20000131T140000Z;BYMONTH=1;BYDAY=SU,MO,TU,WE,TH,FR,SA',
-    'America/New_York', '1998-01-01 09:00', '1 hour', after => '1997-01-01', max_rows => 1000)), 93::bigint,
+    'America/New_York', '1998-01-01 09:00', '1 hour', not_before => '1997-01-01', max_rows => 1000)), 93::bigint,
     'every day in January, for three years');
 SELECT is((SELECT count(*) FROM promote.window_occurrences('FREQ=DAILY;UNTIL=20000131T140000Z;BYMONTH=1',
-    'America/New_York', '1998-01-01 09:00', '1 hour', after => '1997-01-01', max_rows => 1000)), 93::bigint,
+    'America/New_York', '1998-01-01 09:00', '1 hour', not_before => '1997-01-01', max_rows => 1000)), 93::bigint,
     '... said otherwise');
 SELECT is(pg_temp.days('FREQ=WEEKLY;INTERVAL=2;WKST=SU', '1997-09-02 09:00', 5),
     '97-09-02 97-09-16 97-09-30 97-10-14 97-10-28', 'every other week');
@@ -208,14 +209,14 @@ SELECT is(pg_temp.opens('FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO', 'UTC', '
 SELECT is(pg_temp.opens('FREQ=YEARLY', 'UTC', '2026-01-01', 2, after => '9998-06-01'), '9999-01-01 00:00',
     'up to the year 9999');
 SELECT is_empty($$SELECT * FROM promote.window_occurrences('FREQ=DAILY', 'UTC', '2026-01-01', '1 hour',
-    after => '294000-01-01')$$, 'and no farther');
+    not_before => '294000-01-01')$$, 'and no farther');
 SELECT is_empty($$SELECT * FROM promote.window_occurrences('FREQ=DAILY', 'UTC', '2026-01-01', '1 hour',
-    before => '-infinity')$$, 'before anything');
+    not_after => '-infinity')$$, 'before anything');
 SELECT is((SELECT count(*) FROM promote.window_occurrences('FREQ=DAILY', 'UTC', '2026-01-01', '1 hour',
-    after => '2026-01-01 00:30', before => '2026-01-04')), 3::bigint,
+    not_before => '2026-01-01 00:30', not_after => '2026-01-04')), 3::bigint,
     'one that has begun is shown, one that begins at the end is not');
 SELECT is_empty($$SELECT * FROM promote.window_occurrences('FREQ=DAILY', 'UTC', '2026-01-01', '1 hour',
-    after => '2026-01-01 01:00', before => '2026-01-02')$$, 'nor one that has just ended');
+    not_before => '2026-01-01 01:00', not_after => '2026-01-02')$$, 'nor one that has just ended');
 SELECT is_empty($$SELECT * FROM promote.window_occurrences('FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30', 'UTC', '2026-01-01',
     '1 hour')$$, 'what never occurs is shown as that');
 
@@ -232,9 +233,10 @@ SELECT is_empty($$
         '37 days 5 hours') AS s (after)
      WHERE (SELECT array_agg(w.opens_at ORDER BY w.opens_at)
          FROM (SELECT a.opens_at FROM promote.window_occurrences(r.rule, 'Europe/Berlin', '2019-11-30 02:30', '3 hours',
-         after => '2019-01-01', max_rows => 4000) a WHERE a.closes_at > s.after ORDER BY 1 LIMIT 5) AS w)
+         not_before => '2019-01-01', max_rows => 4000) a WHERE a.closes_at > s.after ORDER BY 1 LIMIT 5) AS w)
            IS DISTINCT FROM (SELECT array_agg(b.opens_at ORDER BY b.opens_at)
-               FROM promote.window_occurrences(r.rule, 'Europe/Berlin', '2019-11-30 02:30', '3 hours', after => s.after,
+               FROM promote.window_occurrences(r.rule, 'Europe/Berlin', '2019-11-30 02:30', '3 hours',
+                   not_before => s.after,
                max_rows => 5) b)$$,
     'jumps');
 
@@ -338,8 +340,8 @@ SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour',
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', NULL, '1 hour'$$, 'is null', 'no start', 'PM404');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', NULL$$, 'is null', 'a missing duration', 'PM404');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', NULL, '2026-01-01', '1 hour'$$, 'is null', 'no zone', 'PM404');
-SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', after => 'infinity'$$, 'infinite', 'after all',
-    'PM404');
+SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', not_before => 'infinity'$$, 'infinite',
+    'after all', 'PM404');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', max_rows => 10001$$, 'from 0 to 10000',
     'too many rows', 'PM404');
 SELECT pg_temp.bad_call($$'FREQ=DAILY', 'UTC', '2026-01-01', '1 hour', max_rows => -1$$, 'from 0 to 10000',
