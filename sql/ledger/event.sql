@@ -52,10 +52,10 @@ COMMENT ON FUNCTION promote_internal.event_limit(integer) IS
 
 CREATE FUNCTION promote_internal.event_number(data jsonb, name text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE pg_catalog.jsonb_typeof($1 -> $2) WHEN 'number' THEN ($1 -> $2)::integer END;
+    RETURN CASE pg_catalog.jsonb_typeof($1 -> $2) WHEN 'number' THEN NULLIF(($1 -> $2)::integer, 0) END;
 GRANT EXECUTE ON FUNCTION promote_internal.event_number(jsonb, text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.event_number(jsonb, text) IS
-'A number among the facts of an event; NULL: there is none of that name';
+'A number among the facts of an event; NULL: there is none of that name, or it is 0';
 
 CREATE FUNCTION promote_internal.event_place(project text, subject text)
     RETURNS TABLE (environment text, component text)
@@ -72,8 +72,8 @@ GRANT EXECUTE ON FUNCTION promote_internal.event_place(text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.event_place(text, text) IS
 'The environment and the component of a subject of the project''s that is an instance; NULL: it is none';
 
--- Written so that PostgreSQL puts it into the statement that calls it, with its numbers: whatever the statistics, the
--- index is read from the position on, and no further than has to be.
+-- Written so that PostgreSQL puts it into the statement that calls it, with its numbers: the index is read from the
+-- position on, and no further than has to be.
 CREATE FUNCTION promote.events(
     after_position bigint DEFAULT 0, max_events integer DEFAULT 1000,
     project text DEFAULT NULL, environment text DEFAULT NULL, events text[] DEFAULT NULL)

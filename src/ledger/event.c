@@ -20,6 +20,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/xid8.h"
 
@@ -30,6 +31,7 @@
 #include "base/sql.h"
 #include "grant/access.h"
 #include "grant/actor.h"
+#include "grant/grants.h"
 #include "grant/role.h"
 
 PG_FUNCTION_INFO_V1(promote_next_position);
@@ -239,6 +241,7 @@ promote_acknowledge_events(PG_FUNCTION_ARGS)
 	position = PG_GETARG_INT64(1);
 	check_position(position);
 	access_require_sight(NULL);
+	require_accountable(rights_role());
 	sql_enter(&sql);
 	require_consumer(&sql, name, true, &consumer);
 	if (position < consumer.position)
@@ -254,20 +257,27 @@ promote_acknowledge_events(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(position);
 }
 
-/* Read events by the rights of the caller, and by the snapshot of the statement that calls. */
+/*
+ * Read events by the rights of the caller, and by the snapshot of the statement that calls.  Whatever the statistics are,
+ * the index gives the order: nothing is sorted, and nothing is read that is not returned or passed over.
+ */
 static SqlRows
 read_events(const Sql *sql, const Consumer *consumer, SqlValue max_events)
 {
 	static Statement read = {"SELECT e.* FROM promote.events($1, $2, $3, $4, $5) AS e"};
 	Oid			owner;
 	int			context;
+	int			level = NewGUCNestLevel();
 	SqlRows		rows;
 
+	sql_set_local("enable_sort", "off");
+	sql_set_local("enable_bitmapscan", "off");
 	GetUserIdAndSecContext(&owner, &context);
 	SetUserIdAndSecContext(sql->user, context);
 	rows = sql_read(sql, &read, AS_BIGINT(consumer->position), max_events, AS_TEXT(consumer->project),
 					AS_TEXT(consumer->environment), AS_TEXTS(PointerGetDatum(consumer->events)));
 	SetUserIdAndSecContext(owner, context);
+	AtEOXact_GUC(false, level);
 	return rows;
 }
 
@@ -327,6 +337,16 @@ first_position(const Sql *sql, FunctionCallInfo fcinfo, const Consumer *consumer
 	return position;
 }
 
+/* Refuse somebody who would see nothing of what the consumer reads. */
+static void
+check_scope(const char *project, const char *environment)
+{
+	if (project && environment)
+		access_require_in(GRANTS_ROWS, project, environment);
+	else
+		access_require_sight(project);
+}
+
 /*
  * promote.register_consumer(consumer text, project text, environment text, events text[], after_position bigint)
  * returns record, see sql/ledger/event.sql
@@ -347,7 +367,7 @@ promote_register_consumer(PG_FUNCTION_ARGS)
 	bool		changed = false;
 	Sql			sql;
 
-	access_require_sight(argument_text(fcinfo, 1));
+	check_scope(argument_text(fcinfo, 1), argument_text(fcinfo, 2));
 	require_accountable(rights_role());
 	sql_enter(&sql);
 	if (!find_consumer(&sql, name, true, &consumer))
