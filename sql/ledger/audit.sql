@@ -7,6 +7,27 @@ CREATE FUNCTION promote_internal.check_audit(project text, seq bigint, event tex
 COMMENT ON FUNCTION promote_internal.check_audit(text, bigint, text, bytea, bytea) IS
 'Whether a row can be a link of a chain: the project is a name or *, places count from 1, hashes have 32 bytes, and only the first row has no previous hash';
 
+-- The order of events, see event.sql. The sequence is in no dump: the first event after a restore goes on behind those that
+-- were loaded.
+CREATE SEQUENCE promote_internal.event_position;
+COMMENT ON SEQUENCE promote_internal.event_position IS 'The position that an event was given last';
+
+CREATE FUNCTION promote_internal.next_position() RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_next_position';
+REVOKE ALL ON FUNCTION promote_internal.next_position() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.next_position() IS
+'The position of a new event, behind all that were given before. The transaction has a number before it gets one';
+
+-- Not immutable, but that is what a generated column asks for. It depends on the position, so that it is computed for
+-- each row, after that.
+CREATE FUNCTION promote_internal.settled_by("position" bigint) RETURNS xid8
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_settled_by';
+REVOKE ALL ON FUNCTION promote_internal.settled_by(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.settled_by(bigint) IS
+'The transaction that begins next: once all before it have ended, no event comes up before this position any more';
+
 CREATE TABLE promote.audit_log (
     project       text COLLATE "C" NOT NULL,
     subject       text COLLATE "C" NOT NULL,
@@ -19,6 +40,8 @@ CREATE TABLE promote.audit_log (
     rows          jsonb,
     previous_hash bytea,
     hash          bytea NOT NULL,
+    position      bigint NOT NULL DEFAULT promote_internal.next_position(),
+    settled_by    xid8 NOT NULL GENERATED ALWAYS AS (promote_internal.settled_by(position)) STORED,
     CONSTRAINT audit_log_pkey PRIMARY KEY (project, subject, seq),
     CONSTRAINT audit_log_check CHECK (promote_internal.check_audit(project, seq, event, previous_hash, hash))
 )
@@ -29,6 +52,8 @@ WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_freeze_min_age = 
 -- Rows come in the order of their times, so that a few bytes for each megabyte of them are enough.
 CREATE INDEX audit_log_at_idx ON promote.audit_log USING brin (at);
 COMMENT ON INDEX promote.audit_log_at_idx IS 'Finds what happened in a span of time';
+CREATE INDEX audit_log_position_idx ON promote.audit_log (position);
+COMMENT ON INDEX promote.audit_log_position_idx IS 'Finds what comes after a position';
 SELECT pg_catalog.pg_extension_config_dump('promote.audit_log', '');
 COMMENT ON TABLE promote.audit_log IS 'What happened, a chain of rows per subject';
 COMMENT ON COLUMN promote.audit_log.project IS 'Project of the subject; *: it belongs to none';
@@ -42,6 +67,8 @@ COMMENT ON COLUMN promote.audit_log.data IS 'The facts, without the key of an in
 COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, in base64, by table and key without what the subject says of it, null for what is gone, beside a salt; nobody but the owner sees them';
 COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first row. In a checkpoint, the hash over its other columns';
 COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, of rows over its digest, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
+COMMENT ON COLUMN promote.audit_log.position IS 'Place among all events, see promote.events; a chain''s rows have rising ones';
+COMMENT ON COLUMN promote.audit_log.settled_by IS 'Once all transactions before this one have ended, no row with a lower position comes up any more; of this server, so that a dump does not have it';
 
 -- pg_dump orders tables by foreign keys: by this one the log comes before all that it records,
 -- so that rows that are restored are known to be recorded already

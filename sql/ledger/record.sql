@@ -27,10 +27,14 @@ COMMENT ON FUNCTION promote_internal.record_row() IS
 
 -- Columns that prove nothing. Every other column of every table is held against the log.
 CREATE FUNCTION promote.unaudited_columns() RETURNS TABLE (table_name text, column_name text, reason text)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 20
     BEGIN ATOMIC
         VALUES
+        ('audit_log', 'position', 'In which order consumers read; what happened to a subject in which order say the chains'),
+        ('audit_log', 'settled_by', 'As position'),
         ('config', 'created_at', 'When a document was stored first says nothing of who desired it, or when: its revisions do'),
+        ('consumer', 'position', 'How far a consumer has come: it moves all the time, and proves nothing'),
+        ('consumer', 'acknowledged_at', 'As position'),
         ('deployment', 'due_at', 'Heartbeats and the queue move it all the time; what may be claimed is judged when it is claimed'),
         ('notice', 'change', 'What listeners are told is gone when they were told it; what happened say the chains'),
         ('notice', 'number', 'As change'),
@@ -82,6 +86,7 @@ BEGIN
         'stateful_type',
         'schema_document',
         'remote_reference',
+        'consumer -position -acknowledged_at',
         'grants'
     ] LOOP
         word := pg_catalog.string_to_array(line, ' ');

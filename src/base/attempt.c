@@ -40,9 +40,20 @@ is_shortage(int sqlstate)
 	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES;
 }
 
+/* For a step of which no error is expected. */
+static bool
+is_never(int sqlstate)
+{
+	return false;
+}
+
+/* How a subtransaction ends whose step was not refused. */
+typedef void (*EndSubTransaction) (void);
+
 /* Run a step in a subtransaction.  Errors that are not expected are raised again. */
 static bool
-attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sqlstate), Refusal *refusal)
+attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sqlstate), EndSubTransaction end,
+			   Refusal *refusal)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -53,7 +64,7 @@ attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sq
 	PG_TRY();
 	{
 		step(state);
-		ReleaseCurrentSubTransaction();
+		end();
 		done = true;
 	}
 	PG_CATCH();
@@ -86,7 +97,7 @@ attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sq
 bool
 attempt(void (*step) (void *state), void *state, Refusal *refusal)
 {
-	return attempt_unless(step, state, is_refusal, refusal);
+	return attempt_unless(step, state, is_refusal, ReleaseCurrentSubTransaction, refusal);
 }
 
 /*
@@ -98,7 +109,7 @@ attempt_to_lock(void (*step) (void *state), void *state)
 {
 	Refusal		refusal;
 
-	return attempt_unless(step, state, is_held, &refusal);
+	return attempt_unless(step, state, is_held, ReleaseCurrentSubTransaction, &refusal);
 }
 
 /* Run a step in a subtransaction.  Returns false where the server has no room for it. */
@@ -107,7 +118,16 @@ attempt_resources(void (*step) (void *state), void *state)
 {
 	Refusal		refusal;
 
-	return attempt_unless(step, state, is_shortage, &refusal);
+	return attempt_unless(step, state, is_shortage, ReleaseCurrentSubTransaction, &refusal);
+}
+
+/* Run a step that only reads in a subtransaction that is rolled back, so that it leaves nothing locked. */
+void
+attempt_reading(void (*step) (void *state), void *state)
+{
+	Refusal		refusal;
+
+	(void) attempt_unless(step, state, is_never, RollbackAndReleaseCurrentSubTransaction, &refusal);
 }
 
 /* ---- sets ---- */

@@ -53,6 +53,7 @@
 #define PM_INVALID_ARGUMENT		PM_ERRCODE('4', '0', '4')	/* a missing argument, or one out of bounds */
 #define PM_CANNOT_TAKE			PM_ERRCODE('4', '0', '5')	/* named to be promoted alone, and cannot be */
 #define PM_TAG_TAKEN			PM_ERRCODE('4', '0', '6')	/* the environment has a tag of that name */
+#define PM_CANNOT_WAIT			PM_ERRCODE('4', '0', '7')	/* a transaction in which waiting is of no use */
 
 /* Deployments */
 #define PM_ILLEGAL_STEP			PM_ERRCODE('5', '0', '1')	/* not from the state it is in */
@@ -87,6 +88,7 @@
 #define PM_INVALID_GRANT		PM_ERRCODE('7', '0', '2')	/* to oneself, or names a role or a scope that does not exist */
 #define PM_IMPERSONATION		PM_ERRCODE('7', '0', '3')	/* promote.actor names somebody without the right to */
 #define PM_UNCALLED				PM_ERRCODE('7', '0', '4')	/* code that the session did not call */
+#define PM_OTHERS_CONSUMER		PM_ERRCODE('7', '0', '5')	/* another role's consumer of events */
 
 /* What else a promotion carries */
 #define PM_NO_SECRET_KEY		PM_ERRCODE('7', '1', '1')	/* no key is configured */
@@ -99,5 +101,6 @@
 
 /* Evidence */
 #define PM_CANNOT_PRUNE			PM_ERRCODE('7', '3', '1')	/* audit rows that have to stay */
+#define PM_NOT_ACKNOWLEDGED		PM_ERRCODE('7', '3', '2')	/* a position that is over, or still to come */
 
 #endif							/* PROMOTE_BASE_ERRORS_H */

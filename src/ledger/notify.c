@@ -192,6 +192,7 @@ before_commit(void)
 	NotifyRoute route = sender == SENT_BY_TRANSACTION ? NOTIFY_BY_ITSELF :
 		notify_reserve(last_row > 0 ? PG_UINT32_MAX : pending->len);
 
+	(void) notify_attach();
 	if (route == NOTIFY_BY_ROW && (XactReadOnly || notify_table() != NOTICES_READY))
 		route = NOTIFY_BY_ITSELF;
 	if (route == NOTIFY_BY_RING)
@@ -224,6 +225,8 @@ after_commit(void)
 {
 	if (reserved)
 		notify_hand_over(pending->data, pending->len);
+	if (pending)
+		notify_wake();
 	if (last_row > 0)
 		notify_look();
 }

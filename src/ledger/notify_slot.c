@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "port/atomics.h"
 #include "storage/latch.h"
 #include "storage/spin.h"
 #include "utils/timestamp.h"
@@ -25,11 +26,12 @@
 #include "base/compat.h"
 #include "ledger/notify_slot.h"
 
-#define MEMORY_NAME "promote notices 2"	/* another number for another layout */
+#define MEMORY_NAME "promote notices 3"	/* another number for another layout */
 #define RING_SIZE (64 * 1024)	/* bytes of notices that can wait for a worker */
 #define MAX_LENGTH (8 * 1024)	/* of one transaction's notices: they are copied under a spinlock */
 #define START_SECONDS 10		/* a worker that does not come for so long has failed to start */
 #define RETRY_SECONDS 1			/* between attempts to have a worker where there was none */
+#define MAX_WAITERS 128			/* sessions that are woken by commits; others look by themselves */
 
 /* The worker of a slot. */
 typedef enum WorkerState
@@ -58,9 +60,18 @@ typedef struct Slot
 	char		ring[RING_SIZE];
 } Slot;
 
+/* A session that waits until something is committed in its database. */
+typedef struct Waiter
+{
+	Oid			database;		/* InvalidOid: the place is free */
+	Latch	   *latch;
+} Waiter;
+
 typedef struct Slots
 {
 	slock_t		lock;			/* of everything here */
+	Waiter		waiters[MAX_WAITERS];
+	int			waiting;		/* places up to the last one that was taken: 0 while nobody waits */
 	TimestampTz retry_at;		/* before that no worker is asked for */
 	Slot		slots[FLEXIBLE_ARRAY_MEMBER];
 } Slots;
@@ -78,6 +89,8 @@ init_slots(void *memory)
 
 	SpinLockInit(&slots->lock);
 	slots->retry_at = 0;
+	slots->waiting = 0;
+	memset(slots->waiters, 0, sizeof(slots->waiters));
 	for (int i = 0; i < max_worker_processes; i++)
 		memset(&slots->slots[i], 0, offsetof(Slot, ring));
 }
@@ -392,6 +405,75 @@ notify_look(void)
 	}
 	SpinLockRelease(&shared->lock);
 	(void) need_worker();
+}
+
+/* ---- sessions that wait ---- */
+
+/* Attach to the memory, so that after the commit those are woken who wait.  False: there is none. */
+bool
+notify_attach(void)
+{
+	return has_memory();
+}
+
+/*
+ * Have this session's latch set whenever something is committed of which listeners are told, until notify_unwatch.
+ * False: there is no room, and nobody will wake it.
+ */
+bool
+notify_watch(void)
+{
+	bool		watches = false;
+
+	if (!has_memory())
+		return false;
+	SpinLockAcquire(&shared->lock);
+	for (int i = 0; i < MAX_WAITERS && !watches; i++)
+		if (!OidIsValid(shared->waiters[i].database))
+		{
+			shared->waiters[i] = (Waiter) {MyDatabaseId, MyLatch};
+			shared->waiting = Max(shared->waiting, i + 1);
+			watches = true;
+		}
+	SpinLockRelease(&shared->lock);
+	return watches;
+}
+
+/* End that, also when the session ends. */
+void
+notify_unwatch(int code, Datum argument)
+{
+	if (shared == NULL)
+		return;
+	SpinLockAcquire(&shared->lock);
+	for (int i = 0; i < shared->waiting; i++)
+		if (shared->waiters[i].latch == MyLatch)
+			shared->waiters[i] = (Waiter) {InvalidOid, NULL};
+	while (shared->waiting > 0 && !OidIsValid(shared->waiters[shared->waiting - 1].database))
+		shared->waiting--;
+	SpinLockRelease(&shared->lock);
+}
+
+/*
+ * Wake the sessions of this database that wait: something was committed.  Who begins to wait at this moment has not
+ * looked yet, and sees it.  Raises no error.
+ */
+void
+notify_wake(void)
+{
+	Latch	   *latches[MAX_WAITERS];
+	int			count = 0;
+
+	pg_memory_barrier();
+	if (shared == NULL || shared->waiting == 0)
+		return;
+	SpinLockAcquire(&shared->lock);
+	for (int i = 0; i < shared->waiting; i++)
+		if (shared->waiters[i].database == MyDatabaseId)
+			latches[count++] = shared->waiters[i].latch;
+	SpinLockRelease(&shared->lock);
+	while (count > 0)
+		SetLatch(latches[--count]);
 }
 
 /* ---- the worker ---- */

@@ -25,6 +25,10 @@ extern void notify_hand_over(const char *notices, uint32 length);
 extern void notify_give_back(uint32 length);
 extern void notify_look(void);
 extern void notify_start(void);
+extern bool notify_attach(void);
+extern bool notify_watch(void);
+extern void notify_unwatch(int code, Datum argument);
+extern void notify_wake(void);
 
 /* for the worker */
 extern bool notify_open(Oid database);

@@ -210,6 +210,9 @@ send_row(Work *work)
 	if (notices)
 		notify_send(notices);
 	commit();
+	/* the commit of what was prepared has woken nobody */
+	if (notices)
+		notify_wake();
 	work->look = notices != NULL || table == NOTICES_LOCKED;
 	return notices != NULL;
 }

@@ -172,6 +172,8 @@ static const struct
 	"A component's name has up to 63 lower-case letters, digits and underscores, as in web_api: dashes part the names of instances."},
 	{"bundle", true,
 	"A bundle's name has up to 63 lower-case letters, digits and underscores, with single dashes between them, as in aws-postgres."},
+	{"consumer", true,
+	"A consumer's name has up to 63 lower-case letters, digits and underscores, with single dashes between them, as in to-chat."},
 };
 
 /* promote_internal.check_name(name text, kind text) returns boolean: true, or PM_INVALID_NAME */
