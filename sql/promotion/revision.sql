@@ -53,26 +53,6 @@ CREATE VIEW promote_internal.marked_revision AS
       FROM promote.revision AS r;
 COMMENT ON VIEW promote_internal.marked_revision IS 'Revisions, with the paths that keep marks in their params: those that were written down with them and with their deployments, of which a parameter or another release may have decided what was marked, and decide otherwise by now; NULL: none do';
 
-CREATE FUNCTION promote_internal.past_revision(of_project text, of_environment text, of_component text, at_most integer)
-    RETURNS TABLE (
-        revision integer, digest bytea, version_constraint text, release_channel text, bundle text, version text,
-        origin text, source_environment text, source_revision integer, actor text, created_at timestamptz,
-        message text, kept_marks jsonb)
-    LANGUAGE sql STABLE ROWS 1
-    BEGIN ATOMIC
-        SELECT r.revision, r.digest, r.version_constraint, r.release_channel, r.bundle, r.version, r.origin,
-               r.source_environment, r.source_revision, r.actor, r.created_at, r.message,
-               (SELECT m.kept_marks FROM promote_internal.marked_revision AS m
-                 WHERE m.project = r.project AND m.environment = r.environment AND m.component = r.component
-                   AND m.revision = r.revision)
-          FROM promote.revision AS r
-         WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision <= $4
-         ORDER BY r.project DESC, r.environment DESC, r.component DESC, r.revision DESC LIMIT 1;
-    END;
-REVOKE ALL ON FUNCTION promote_internal.past_revision(text, text, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.past_revision(text, text, text, integer) IS
-'The newest revision of an instance up to a number, with the paths that keep marks in its params; no row where there is none';
-
 CREATE VIEW promote_internal.carried AS
     SELECT d.project,
            d.environment,

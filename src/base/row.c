@@ -9,13 +9,13 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -25,66 +25,103 @@
 
 /* ---- finding ---- */
 
-/* The function by which values of a type are equal, of the types that keys have. */
+/* The function by which values of a type compare, of the types that keys have. */
 static RegProcedure
-equality_of(Oid type)
+comparison_of(Oid type, StrategyNumber strategy)
 {
-	switch (type)
+	static const struct
 	{
-		case TEXTOID:
-			return F_TEXTEQ;
-		case BYTEAOID:
-			return F_BYTEAEQ;
-		case INT4OID:
-			return F_INT4EQ;
-		default:
-			elog(ERROR, "keys have no columns of type %u", type);
-			return InvalidOid;
-	}
+		Oid			type;
+		RegProcedure functions[BTMaxStrategyNumber + 1];
+	}			known[] = {
+		{TEXTOID, {0, F_TEXT_LT, F_TEXT_LE, F_TEXTEQ, F_TEXT_GE, F_TEXT_GT}},
+		{BYTEAOID, {0, F_BYTEALT, F_BYTEALE, F_BYTEAEQ, F_BYTEAGE, F_BYTEAGT}},
+		{INT4OID, {0, F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT}},
+		{TIMESTAMPTZOID, {0, F_TIMESTAMPTZ_LT, F_TIMESTAMPTZ_LE, F_TIMESTAMPTZ_EQ, F_TIMESTAMPTZ_GE, F_TIMESTAMPTZ_GT}}
+	};
+
+	for (int i = 0; i < lengthof(known); i++)
+		if (known[i].type == type)
+			return known[i].functions[strategy];
+	elog(ERROR, "keys have no columns of type %u", type);
+	return InvalidOid;
 }
 
-/* Find the first or the last row with a key of the open table that a snapshot shows: a copy; NULL: there is none. */
-static HeapTuple
-find(Relation table, const RowKey *key, ScanDirection direction, Snapshot snapshot)
+/* Require that a column of the index compares to a value in a way. */
+static void
+put_condition(const RowScan *scan, int column, StrategyNumber strategy, const SqlValue *value, ScanKey condition)
 {
-	Relation	index = index_open(table_oid(key->index), AccessShareLock);
-	Snapshot	registered = RegisterSnapshot(snapshot);
-	ScanKeyData keys[lengthof(key->values)];
-	SysScanDesc scan;
-	HeapTuple	row;
-
-	for (int i = 0; i < key->columns; i++)
-		ScanKeyEntryInitialize(&keys[i], 0, index->rd_index->indkey.values[i], BTEqualStrategyNumber, InvalidOid,
-							   index->rd_indcollation[i], equality_of(key->values[i].type), key->values[i].datum);
-	scan = systable_beginscan_ordered(table, index, registered, key->columns, keys);
-	row = systable_getnext_ordered(scan, direction);
-	if (HeapTupleIsValid(row))
-		row = heap_copytuple(row);
-	systable_endscan_ordered(scan);
-	UnregisterSnapshot(registered);
-	index_close(index, NoLock);
-	return row;
+	ScanKeyEntryInitialize(condition, 0, scan->index->rd_index->indkey.values[column], strategy, InvalidOid,
+						   scan->index->rd_indcollation[column], comparison_of(value->type, strategy), value->datum);
 }
 
-/* Find the row with a key of the open table that a snapshot shows: a copy; NULL: there is none. */
+/* Begin to read the rows with a key of the open table, in the order of the index. */
+static void
+begin(RowScan *scan, const RowKey *key)
+{
+	ScanKeyData conditions[lengthof(key->values) + lengthof(key->bounds)];
+	int			count = 0;
+
+	scan->index = index_open(table_oid(key->index), AccessShareLock);
+	for (; count < key->columns; count++)
+		put_condition(scan, count, BTEqualStrategyNumber, &key->values[count], &conditions[count]);
+	for (int i = 0; i < lengthof(key->bounds); i++)
+		if (key->bounds[i].strategy)
+			put_condition(scan, key->columns, key->bounds[i].strategy, &key->bounds[i].value, &conditions[count++]);
+	scan->scan = systable_beginscan_ordered(scan->table, scan->index, scan->snapshot, count, conditions);
+}
+
+/* End it; the table stays open. */
+static void
+end(RowScan *scan)
+{
+	systable_endscan_ordered(scan->scan);
+	UnregisterSnapshot(scan->snapshot);
+	index_close(scan->index, NoLock);
+}
+
+/* Begin to read the rows with a key that a snapshot shows, in the order of the index. */
+void
+row_open(RowScan *scan, const RowKey *key, ScanDirection direction, Snapshot snapshot)
+{
+	scan->table = table_open(table_oid(key->table), AccessShareLock);
+	scan->snapshot = RegisterSnapshot(snapshot);
+	scan->direction = direction;
+	begin(scan, key);
+}
+
+/* Have read what was wanted. */
+void
+row_close(RowScan *scan)
+{
+	end(scan);
+	table_close(scan->table, NoLock);
+}
+
+/* Find the first row with a key of the open table that a snapshot shows: a copy; NULL: there is none. */
 HeapTuple
 row_read(Relation table, const RowKey *key, Snapshot snapshot)
 {
-	return find(table, key, ForwardScanDirection, snapshot);
+	RowScan		scan = {.table = table,.snapshot = RegisterSnapshot(snapshot)};
+	HeapTuple	row;
+
+	begin(&scan, key);
+	row = systable_getnext_ordered(scan.scan, ForwardScanDirection);
+	if (HeapTupleIsValid(row))
+		row = heap_copytuple(row);
+	end(&scan);
+	return row;
 }
 
-/* A column of a row of the table, by its name, and its type. */
-static NullableDatum
-column_of(Relation table, HeapTuple row, const char *column, Oid *type)
+/* The number of a column of the table, by its name. */
+static AttrNumber
+column_number(Relation table, const char *column)
 {
 	AttrNumber	number = get_attnum(RelationGetRelid(table), column);
-	NullableDatum value;
 
 	if (number <= 0)
 		elog(ERROR, "\"%s\" has no column \"%s\"", RelationGetRelationName(table), column);
-	*type = TupleDescAttr(RelationGetDescr(table), number - 1)->atttypid;
-	value.value = heap_getattr(row, number, RelationGetDescr(table), &value.isnull);
-	return value;
+	return number;
 }
 
 /* A column of the row with a key that a snapshot shows: a copy; NULL, too, where there is no row. */
@@ -94,10 +131,17 @@ row_column(const RowKey *key, const char *column, Snapshot snapshot)
 	Relation	table = table_open(table_oid(key->table), AccessShareLock);
 	HeapTuple	row = row_read(table, key, snapshot);
 	NullableDatum value = {(Datum) 0, true};
-	Oid			type;
 
 	if (row)
-		value = column_of(table, row, column, &type);
+	{
+		AttrNumber	number = column_number(table, column);
+		Form_pg_attribute form = TupleDescAttr(RelationGetDescr(table), number - 1);
+
+		value.value = heap_getattr(row, number, RelationGetDescr(table), &value.isnull);
+		if (!value.isnull)
+			value.value = datumCopy(value.value, form->attbyval, form->attlen);
+		heap_freetuple(row);
+	}
 	table_close(table, NoLock);
 	return value;
 }
@@ -106,32 +150,69 @@ row_column(const RowKey *key, const char *column, Snapshot snapshot)
 bool
 row_is_shown(const RowKey *key, Snapshot snapshot)
 {
-	Relation	table = table_open(table_oid(key->table), AccessShareLock);
-	HeapTuple	row = row_read(table, key, snapshot);
+	RowScan		scan;
+	bool		found;
 
-	table_close(table, NoLock);
-	return HeapTupleIsValid(row);
+	row_open(&scan, key, ForwardScanDirection, snapshot);
+	found = HeapTupleIsValid(systable_getnext_ordered(scan.scan, scan.direction));
+	row_close(&scan);
+	return found;
 }
 
-/*
- * Read the last of the rows whose keys begin with this one into a struct, as sql_row does: the
- * expressions of the fields are columns, behind an alias.  False where a snapshot shows none.
- */
-bool
-row_take_last(const RowKey *key, const SqlField *fields, int count, Snapshot snapshot, void *into)
+/* The number of a field's column: the one that it had before, if the table has not changed since. */
+static AttrNumber
+field_number(Relation table, const SqlField *field, AttrNumber known)
 {
-	Relation	table = table_open(table_oid(key->table), AccessShareLock);
-	HeapTuple	row = find(table, key, BackwardScanDirection, snapshot);
+	TupleDesc	row_type = RelationGetDescr(table);
+	const char *column = strchr(field->expression, '.') + 1;
 
-	for (int i = 0; row && i < count; i++)
+	if (known > 0 && known <= row_type->natts && !TupleDescAttr(row_type, known - 1)->attisdropped &&
+		strcmp(NameStr(TupleDescAttr(row_type, known - 1)->attname), column) == 0)
+		return known;
+	return column_number(table, column);
+}
+
+/* Put the columns of a row into a struct, as sql_row does.  What is not passed by value may point into the row. */
+static void
+take_fields(Relation table, HeapTuple row, RowFields *fields, void *into)
+{
+	TupleDesc	row_type = RelationGetDescr(table);
+	Datum		values[MaxHeapAttributeNumber];
+	bool		nulls[MaxHeapAttributeNumber];
+
+	heap_deform_tuple(row, row_type, values, nulls);
+	for (int i = 0; i < fields->count; i++)
 	{
-		Oid			type;
-		NullableDatum value = column_of(table, row, strchr(fields[i].expression, '.') + 1, &type);
+		int			at = (fields->numbers[i] = field_number(table, &fields->fields[i], fields->numbers[i])) - 1;
 
-		sql_put(&fields[i], value, type, NULL, into);
+		sql_put(&fields->fields[i], (NullableDatum) {values[at], nulls[at]}, TupleDescAttr(row_type, at)->atttypid,
+				NULL, into);
 	}
-	table_close(table, NoLock);
-	return HeapTupleIsValid(row);
+}
+
+/* Read the next row into a struct, which may point into a copy of it.  False: there is none. */
+bool
+row_next(RowScan *scan, RowFields *fields, void *into)
+{
+	HeapTuple	row = systable_getnext_ordered(scan->scan, scan->direction);
+
+	if (!HeapTupleIsValid(row))
+		return false;
+	take_fields(scan->table, heap_copytuple(row), fields, into);
+	return true;
+}
+
+/* Read the first or the last row with a key that a snapshot shows.  False: there is none, and nothing was read. */
+bool
+row_take(const RowKey *key, ScanDirection direction, RowFields *fields, Snapshot snapshot, void *into)
+{
+	RowScan		scan;
+	bool		found;
+
+	row_open(&scan, key, direction, snapshot);
+	found = row_next(&scan, fields, into);
+	row_close(&scan);
+	return found;
 }
 
 /* ---- locking ---- */

@@ -13,6 +13,7 @@
 #include "optimizer/optimizer.h"
 #include "tcop/dest.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
@@ -32,15 +33,41 @@ sql_set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* The OID of one of promote's tables. */
+/* OIDs of tables and indexes that were looked up, by where their names stand in memory; all go when one might change. */
+static struct
+{
+	char		name[NAMEDATALEN];
+	Oid			oid;
+}			kept_oids[256];
+
+/* Forget them.  A SyscacheCallbackFunction. */
+static void
+forget_oids(Datum unused, int cache, uint32 hash)
+{
+	memset(kept_oids, 0, sizeof(kept_oids));
+}
+
+/* The OID of one of promote's tables or indexes. */
 Oid
 table_oid(const char *table)
 {
-	Oid			schema = get_namespace_oid("promote", false);
-	Oid			oid = get_relname_relid(table, schema);
+	static bool watched = false;
+	int			place = (uintptr_t) table / 4 % lengthof(kept_oids);
+	Oid			oid;
 
+	if (strcmp(kept_oids[place].name, table) == 0)
+		return kept_oids[place].oid;
+	if (!watched)
+	{
+		CacheRegisterSyscacheCallback(RELNAMENSP, forget_oids, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACENAME, forget_oids, (Datum) 0);
+		watched = true;
+	}
+	oid = get_relname_relid(table, get_namespace_oid("promote", false));
 	if (!OidIsValid(oid))
 		elog(ERROR, "table promote.%s is missing", table);
+	strlcpy(kept_oids[place].name, table, NAMEDATALEN);
+	kept_oids[place].oid = oid;
 	return oid;
 }
 
@@ -512,6 +539,8 @@ fits_kind(Oid type, SqlKind kind)
 			return type == BYTEAOID;
 		case SQL_INTERVAL:
 			return type == INTERVALOID;
+		case SQL_PRESENT:
+			return true;
 		case SQL_RECORD:
 			return type_is_rowtype(type);
 		case SQL_ARRAY:
@@ -582,6 +611,9 @@ sql_put(const SqlField *field, NullableDatum value, Oid type, Shared *shared, vo
 			break;
 		case SQL_BOOL:
 			*(bool *) member = value_bool(value);
+			break;
+		case SQL_PRESENT:
+			*(bool *) member = !value.isnull;
 			break;
 		case SQL_INTERVAL:
 			*(Interval **) member = value.isnull ? NULL : DatumGetIntervalP(value.value);

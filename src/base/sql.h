@@ -42,7 +42,7 @@ typedef struct Sql
 typedef enum SqlKind
 {
 	SQL_TEXT, SQL_INT, SQL_WIDE, SQL_BOOL, SQL_JSONB, SQL_BYTEA, SQL_INTERVAL, SQL_ENUM, SQL_ARRAY, SQL_RANGE,
-	SQL_RECORD
+	SQL_RECORD, SQL_PRESENT
 } SqlKind;
 
 /* A column of a statement's result, and the member of a struct that takes it. */
@@ -93,6 +93,11 @@ typedef struct SqlField
 #define SQL_ENUM_FIELD(type, member, expression, names) \
 	{expression, SQL_ENUM, offsetof(type, member) + \
 		0 * sizeof(char[sizeof(((type *) 0)->member) == sizeof(int) ? 1 : -1]), names}
+
+/* A field for a bool that tells whether a column is not NULL. */
+#define SQL_PRESENT_FIELD(type, member, expression) \
+	{expression, SQL_PRESENT, offsetof(type, member) + \
+		0 * sizeof(char[sizeof(((type *) 0)->member) == sizeof(bool) ? 1 : -1])}
 
 /* A statement is a static variable in the function that uses it: {"SELECT ..."}, or SQL_ROWS. */
 typedef struct Statement

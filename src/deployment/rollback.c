@@ -27,6 +27,7 @@
 #include "registry/remote_reference.h"
 #include "registry/rescue.h"
 #include "schema/schema.h"
+#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_rollback_instance);
 PG_FUNCTION_INFO_V1(promote_rehearse_rollback);

@@ -20,6 +20,7 @@
 #include "registry/instance.h"
 #include "registry/release.h"
 #include "registry/remote_reference.h"
+#include "promotion/proposal_single.h"
 
 #define CONFIGURE_FIRST "Give it its first revision by promote.configure_instance."
 

@@ -107,18 +107,27 @@ audit_hash(const AuditEvent *event)
 	return json_digest_end(digest);
 }
 
+static const SqlField head_fields[] = {
+	SQL_FIELDS(AuditHead, "a", seq, hash)
+};
+static RowFields head_columns = ROW_FIELDS(head_fields);
+
+/* Read the head of a subject's chain, as a snapshot shows it. */
+void
+audit_take_head(const char *project, const char *subject, Snapshot snapshot, AuditHead *head)
+{
+	const RowKey chain = {"audit_log", "audit_log_pkey", {AS_TEXT(project), AS_TEXT(subject)}, 2};
+
+	*head = (AuditHead) {0, NULL};
+	(void) row_take(&chain, BackwardScanDirection, &head_columns, snapshot, head);
+}
+
 /* Read the head of a subject's chain.  The caller holds the lock on the subject. */
 void
 audit_read_head(const char *project, const char *subject, AuditHead *head)
 {
-	static const SqlField fields[] = {
-		SQL_FIELDS(AuditHead, "a", seq, hash)
-	};
-	const RowKey chain = {"audit_log", "audit_log_pkey", {AS_TEXT(project), AS_TEXT(subject)}, 2};
-
-	*head = (AuditHead) {0, NULL};
 	sql_push_latest();
-	(void) row_take_last(&chain, fields, lengthof(fields), GetActiveSnapshot(), head);
+	audit_take_head(project, subject, GetActiveSnapshot(), head);
 	PopActiveSnapshot();
 }
 

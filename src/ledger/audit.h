@@ -8,6 +8,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "utils/snapshot.h"
 
 #include "base/batch.h"
 #include "base/sql.h"
@@ -55,6 +56,7 @@ extern bool audit_is_named(const char *name, const char *const *names, int count
 extern bool audit_is_next(const char *name, const char *const *names, int count, int *found);
 extern Jsonb *audit_facts(HeapTuple row, TupleDesc row_type, bool named,
 						  const char *const *names, int count);
+extern void audit_take_head(const char *project, const char *subject, Snapshot snapshot, AuditHead *head);
 extern void audit_read_head(const char *project, const char *subject, AuditHead *head);
 extern void audit_append(const Sql *sql, AuditHead *head, const char *project, const char *subject,
 						 const AuditEntry *entries, int count);

@@ -236,13 +236,21 @@ promote_config_digest(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(config_digest(project, PG_GETARG_JSONB_P(1)));
 }
 
+/* The configuration of a project with a digest, as a snapshot shows it; NULL: there is none. */
+NullableDatum
+config_take(Datum project, Datum digest, Snapshot snapshot)
+{
+	const RowKey key = {"config", "config_pkey",
+		{sql_value(TEXTOID, false, project), sql_value(BYTEAOID, false, digest)}, 2};
+
+	return row_column(&key, "params", snapshot);
+}
+
 /* promote_internal.config_params(project text, digest bytea) returns jsonb, strict */
 Datum
 promote_config_params(PG_FUNCTION_ARGS)
 {
-	const RowKey key = {"config", "config_pkey",
-		{sql_value(TEXTOID, false, PG_GETARG_DATUM(0)), sql_value(BYTEAOID, false, PG_GETARG_DATUM(1))}, 2};
-	NullableDatum params = row_column(&key, "params", GetActiveSnapshot());
+	NullableDatum params = config_take(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), GetActiveSnapshot());
 
 	if (params.isnull)
 		PG_RETURN_NULL();

@@ -8,11 +8,13 @@
 #include "postgres.h"
 
 #include "utils/jsonb.h"
+#include "utils/snapshot.h"
 
 #include "base/compat.h"
 
 extern void config_digest_init(void);
 extern void config_digest_hold(const char *project, const bytea *key);
+extern NullableDatum config_take(Datum project, Datum digest, Snapshot snapshot);
 extern bool config_digest_has_key(const char *project);
 extern bytea *config_digest(const char *project, const Jsonb *document);
 extern bytea *config_digest_if_any(const char *project, const Jsonb *document);

@@ -321,14 +321,41 @@ version_parse_constraint(const char *text, char **constraint, bool *development)
 		refuse_constraint(text, &reader.problem);
 }
 
-/* ---- SQL functions ---- */
-
-/* A sort key as a bytea in the current memory context. */
-static Datum
-key_datum(const VersionKey *key)
+/* A sort key in the current memory context. */
+static bytea *
+key_bytes(const VersionKey *key)
 {
-	return PointerGetDatum(cstring_to_text_with_len((const char *) key->bytes, key->length));
+	return cstring_to_text_with_len((const char *) key->bytes, key->length);
 }
+
+/* The lowest key that a constraint covers; empty for latest.  Raises PM_INVALID_VERSION. */
+static void
+lowest_key(const char *constraint, VersionKey *lower)
+{
+	VersionReader reader;
+
+	lower->length = 0;
+	if (!is_latest(constraint) && !read_constraint(&reader, constraint, lower))
+		refuse_constraint(constraint, &reader.problem);
+}
+
+/*
+ * The sort keys of the versions that a constraint covers, from lower up to, not including, upper.
+ * Raises PM_INVALID_VERSION.
+ */
+void
+version_range(const char *constraint, bytea **lower, bytea **upper)
+{
+	VersionKey	key;
+
+	lowest_key(constraint, &key);
+	*lower = key_bytes(&key);
+	/* no key goes on after a whole one, and every byte after a part is less */
+	key_add_byte(&key, *constraint == '~' || key.length == 0 ? 0xFF : KEY_END);
+	*upper = key_bytes(&key);
+}
+
+/* ---- SQL functions ---- */
 
 /* The sort key of a function's argument, a version; raises PM_INVALID_VERSION. */
 static void
@@ -352,26 +379,13 @@ promote_check_version(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* The lowest key that a function's argument, a constraint, covers; empty for latest.  Raises PM_INVALID_VERSION. */
-static const char *
-argument_constraint(FunctionCallInfo fcinfo, int argument, VersionKey *lower)
-{
-	const char *constraint = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-	VersionReader reader;
-
-	lower->length = 0;
-	if (!is_latest(constraint) && !read_constraint(&reader, constraint, lower))
-		refuse_constraint(constraint, &reader.problem);
-	return constraint;
-}
-
 /* promote_internal.check_version_constraint(text) RETURNS boolean: true, or PM_INVALID_VERSION */
 Datum
 promote_check_version_constraint(PG_FUNCTION_ARGS)
 {
 	VersionKey	lower;
 
-	(void) argument_constraint(fcinfo, 0, &lower);
+	lowest_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), &lower);
 	PG_RETURN_BOOL(true);
 }
 
@@ -403,7 +417,7 @@ promote_version_key(PG_FUNCTION_ARGS)
 	VersionKey	key;
 
 	argument_key(fcinfo, 0, &key);
-	return key_datum(&key);
+	return PointerGetDatum(key_bytes(&key));
 }
 
 /* promote.version_compare(text, text) RETURNS integer: -1, 0 or 1 */
@@ -451,13 +465,9 @@ promote_parse_version_constraint(PG_FUNCTION_ARGS)
 Datum
 promote_version_range(PG_FUNCTION_ARGS)
 {
-	VersionKey	lower;
-	VersionKey	upper;
-	const char *constraint = argument_constraint(fcinfo, 0, &lower);
+	bytea	   *lower;
+	bytea	   *upper;
 
-	upper = lower;
-	/* no key goes on after a whole one, and every byte after a part is less */
-	key_add_byte(&upper, *constraint == '~' || lower.length == 0 ? 0xFF : KEY_END);
-	return result_row(fcinfo, sql_value(BYTEAOID, false, key_datum(&lower)),
-					  sql_value(BYTEAOID, false, key_datum(&upper)));
+	version_range(text_to_cstring(PG_GETARG_TEXT_PP(0)), &lower, &upper);
+	return result_row(fcinfo, AS_BYTEA(lower), AS_BYTEA(upper));
 }

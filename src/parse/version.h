@@ -13,6 +13,7 @@
 #define VERSION_STABLE			"stable"
 #define VERSION_DEVELOPMENT		"development"
 
+extern void version_range(const char *constraint, bytea **lower, bytea **upper);
 extern void version_parse_constraint(const char *text, char **constraint, bool *development);
 
 #endif							/* PROMOTE_PARSE_VERSION_H */

@@ -22,6 +22,7 @@
 #include "registry/path.h"
 #include "registry/release.h"
 #include "registry/rule_hold.h"
+#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_apply_revision);
 
@@ -81,7 +82,7 @@ static void
 take_base(const Sql *sql, const PastRevision *before, const char *project, Merging *merging)
 {
 	merging->base = (MergeBase) {
-		past_params_kept(sql, project, before), before->kept,
+		past_params_kept(project, before), before->kept,
 		release_schema(sql, before->bundle, before->version, true)
 	};
 	merging->had = merging->gave = (ReleaseWish) {before->version_constraint, before->release_channel};
@@ -96,9 +97,9 @@ read_revisions(const Sql *sql, Application *application)
 	sql_push_latest();
 	application->taken = past_require(sql, source, application->revision);
 	application->before = past_before(sql, source, application->revision);
-	application->taken_params = past_params_kept(sql, source->project, application->taken);
+	application->taken_params = past_params_kept(source->project, application->taken);
 	application->taken_schema = release_schema(sql, application->taken->bundle, application->taken->version, true);
-	application->source_parameters = past_parameters(sql, source);
+	application->source_parameters = past_parameters(source);
 	application->merging.base.params = json_empty_object();
 	if (application->before)
 		take_base(sql, application->before, source->project, &application->merging);

@@ -14,6 +14,7 @@
 #include "promotion/promotion.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
+#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_configure_instance);
 PG_FUNCTION_INFO_V1(promote_preview_configuration);

@@ -25,6 +25,7 @@
 #include "promotion/recording.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
+#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_report_observed);
 PG_FUNCTION_INFO_V1(promote_report_observed_digest);

@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/row.h"
 #include "json/digest.h"
+#include "ledger/config_digest.h"
 #include "promotion/past.h"
 #include "registry/instance.h"
 
@@ -22,6 +23,7 @@ static const SqlField past_fields[] = {
 	SQL_FIELD(PastRevision, kept, "r.kept_marks"),
 	SQL_ENUM_FIELD(PastRevision, origin, "r.origin", revision_origins)
 };
+static RowFields past_columns = ROW_FIELDS(past_fields);
 
 /* A copy of a value that may point into a row; NULL stays NULL. */
 static void *
@@ -30,14 +32,31 @@ copied(const void *value)
 	return value ? DatumGetPointer(datumCopy(PointerGetDatum(value), false, -1)) : NULL;
 }
 
-/* The only jsonb of rows that are read and freed, in the current memory context; NULL: there is none. */
-static Jsonb *
-take_document(const SqlRows *rows)
+/* Have deployments of a revision marks that are kept, as the active snapshot shows them? */
+static bool
+has_kept_marks(Datum project, Datum environment, Datum component, int32 revision)
 {
-	Jsonb	   *document = rows->count > 0 ? copied(sql_jsonb(rows, 0)) : NULL;
+	const RowKey key = {"deployment", "deployment_kept_idx",
+		{sql_value(TEXTOID, false, project), sql_value(TEXTOID, false, environment),
+		sql_value(TEXTOID, false, component), AS_INT(revision)}, 4};
 
-	SPI_freetuptable(rows->table);
-	return document;
+	return row_is_shown(&key, GetActiveSnapshot());
+}
+
+/* The marks that are kept in a revision's params: its own ones, which are given, and those of its deployments. */
+Jsonb *
+past_kept_marks(const Sql *sql, const InstanceKey *key, int32 revision, Jsonb *own)
+{
+	static Statement read = {"SELECT promote_internal.all_kept_marks($1, $2, $3, $4, $5)"};
+	SqlRows		rows;
+
+	if (!has_kept_marks(CStringGetTextDatum(key->project), CStringGetTextDatum(key->environment),
+						CStringGetTextDatum(key->component), revision))
+		return own;
+	rows = sql_read(sql, &read, AS_KEY(key), AS_INT(revision), AS_JSONB(own));
+	own = copied(sql_jsonb(&rows, 0));
+	SPI_freetuptable(rows.table);
+	return own;
 }
 
 /*
@@ -47,17 +66,15 @@ take_document(const SqlRows *rows)
 PastRevision *
 past_read(const Sql *sql, const InstanceKey *key, int32 at_most)
 {
-	static Statement read = SQL_ROWS(past_fields, "SELECT $* FROM promote_internal.past_revision($1, $2, $3, $4) AS r");
+	const RowKey row = {"revision", "revision_pkey", {AS_KEY(key)}, 3, {{BTLessEqualStrategyNumber, AS_INT(at_most)}}};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "promote past revision", ALLOCSET_SMALL_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(context);
 	PastRevision *past = palloc0(sizeof(PastRevision));
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(key), AS_INT(at_most));
-	bool		found = sql_row(&rows, 0, past);
+	bool		found = row_take(&row, BackwardScanDirection, &past_columns, GetActiveSnapshot(), past);
 
 	past->context = context;
-	past->digest = copied(past->digest);
-	past->kept = copied(past->kept);
-	SPI_freetuptable(rows.table);
+	if (found)
+		past->kept = past_kept_marks(sql, key, past->revision, past->kept);
 	MemoryContextSwitchTo(outer);
 	if (found)
 		return past;
@@ -140,11 +157,10 @@ find_config(PastConfigs *configs, const bytea *digest)
 
 /* The params of a revision, as they were written, in the current memory context. */
 Jsonb *
-past_params_kept(const Sql *sql, const char *project, const PastRevision *past)
+past_params_kept(const char *project, const PastRevision *past)
 {
-	static Statement read = {"SELECT c.params FROM promote.config AS c WHERE c.project = $1 AND c.digest = $2"};
-	SqlRows		rows = sql_read(sql, &read, AS_TEXT(project), AS_BYTEA(past->digest));
-	Jsonb	   *params = take_document(&rows);
+	Jsonb	   *params = value_jsonb(config_take(CStringGetTextDatum(project), PointerGetDatum(past->digest),
+												 GetActiveSnapshot()));
 
 	if (params == NULL)
 		elog(ERROR, "the configuration of revision %d is missing", past->revision);
@@ -153,7 +169,7 @@ past_params_kept(const Sql *sql, const char *project, const PastRevision *past)
 
 /* Such params, which live until others were asked for PAST_CONFIGS times. */
 const Jsonb *
-past_params(const Sql *sql, PastConfigs *configs, const PastRevision *past)
+past_params(PastConfigs *configs, const PastRevision *past)
 {
 	PastConfig *config = find_config(configs, past->digest);
 	MemoryContext outer;
@@ -164,31 +180,27 @@ past_params(const Sql *sql, PastConfigs *configs, const PastRevision *past)
 	config->context = AllocSetContextCreate(configs->context, "promote past configuration", ALLOCSET_SMALL_SIZES);
 	outer = MemoryContextSwitchTo(config->context);
 	config->digest = copied(past->digest);
-	config->params = past_params_kept(sql, configs->project, past);
+	config->params = past_params_kept(configs->project, past);
 	MemoryContextSwitchTo(outer);
 	return config->params;
 }
 
 /* The parameters of an instance's environment, in the current memory context. */
 Jsonb *
-past_parameters(const Sql *sql, const InstanceKey *key)
+past_parameters(const InstanceKey *key)
 {
-	static Statement read = {"SELECT e.parameters FROM promote.environment AS e"
-		" WHERE e.project = $1 AND e.environment = $2"};
-	SqlRows		rows = sql_read(sql, &read, AS_TEXT(key->project), AS_TEXT(key->environment));
+	const RowKey row = {"environment", "environment_pkey", {AS_ENVIRONMENT(key)}, 2};
 
-	return take_document(&rows);
+	return value_jsonb(row_column(&row, "parameters", GetActiveSnapshot()));
 }
 
 /* The overrides of a revision, in the current memory context; NULL: none. */
 Jsonb *
-past_overrides(const Sql *sql, const InstanceKey *key, const PastRevision *past)
+past_overrides(const InstanceKey *key, const PastRevision *past)
 {
-	static Statement read = {"SELECT r.overrides FROM promote.revision AS r"
-		" WHERE " OF_INSTANCE("r") " AND r.revision = $4"};
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(key), AS_INT(past->revision));
+	const RowKey row = {"revision", "revision_pkey", {AS_KEY(key), AS_INT(past->revision)}, 4};
 
-	return take_document(&rows);
+	return value_jsonb(row_column(&row, "overrides", GetActiveSnapshot()));
 }
 
 /*
@@ -198,9 +210,5 @@ past_overrides(const Sql *sql, const InstanceKey *key, const PastRevision *past)
 Datum
 promote_has_kept_marks(PG_FUNCTION_ARGS)
 {
-	const RowKey key = {"deployment", "deployment_kept_idx",
-		{sql_value(TEXTOID, false, PG_GETARG_DATUM(0)), sql_value(TEXTOID, false, PG_GETARG_DATUM(1)),
-		sql_value(TEXTOID, false, PG_GETARG_DATUM(2)), sql_value(INT4OID, false, PG_GETARG_DATUM(3))}, 4};
-
-	PG_RETURN_BOOL(row_is_shown(&key, GetActiveSnapshot()));
+	PG_RETURN_BOOL(has_kept_marks(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_INT32(3)));
 }

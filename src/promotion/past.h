@@ -57,10 +57,11 @@ extern PastRevision *past_read(const Sql *sql, const InstanceKey *key, int32 at_
 extern PastRevision *past_before(const Sql *sql, const InstanceKey *key, int32 revision);
 extern PastRevision *past_require(const Sql *sql, const InstanceKey *key, int32 revision);
 extern PastRevision *past_newest(const Sql *sql, const InstanceKey *key);
+extern Jsonb *past_kept_marks(const Sql *sql, const InstanceKey *key, int32 revision, Jsonb *own);
 extern void past_free(PastRevision *past);
-extern Jsonb *past_params_kept(const Sql *sql, const char *project, const PastRevision *past);
-extern const Jsonb *past_params(const Sql *sql, PastConfigs *configs, const PastRevision *past);
-extern Jsonb *past_parameters(const Sql *sql, const InstanceKey *key);
-extern Jsonb *past_overrides(const Sql *sql, const InstanceKey *key, const PastRevision *past);
+extern Jsonb *past_params_kept(const char *project, const PastRevision *past);
+extern const Jsonb *past_params(PastConfigs *configs, const PastRevision *past);
+extern Jsonb *past_parameters(const InstanceKey *key);
+extern Jsonb *past_overrides(const InstanceKey *key, const PastRevision *past);
 
 #endif							/* PROMOTE_PROMOTION_PAST_H */

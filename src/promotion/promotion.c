@@ -28,6 +28,7 @@
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/preset.h"
+#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);

@@ -122,7 +122,7 @@ proposal_open_new(const Sql *sql)
 	return sql_open(sql, &new_proposals, false);
 }
 
-/* Fetch that many rows, for proposal_read. */
+/* Fetch that many rows, for proposal_read_all. */
 SqlRows
 proposal_fetch_new(Portal cursor, long count)
 {
@@ -242,23 +242,16 @@ read_rest(const Sql *sql, bool read_only, ProposedRevision *proposed, ReadSchema
 		other_schema(sql, proposal, proposed->source_bundle, proposed->source_version, read_only, read);
 }
 
-/*
- * Take a row of a proposal, in the current memory context, and read what only few proposals
- * need: the schemas of other releases, and what runs.  False where the row does not exist.
- */
-bool
-proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed)
+/* Read what only few proposals need, of one whose row was read: the schemas of other releases, and what else runs. */
+void
+proposal_read_rest(const Sql *sql, bool read_only, ProposedRevision *proposed)
 {
 	ReadSchemas read = {NULL};
 
-	memset(proposed, 0, sizeof(*proposed));
-	if (!sql_row(rows, row, proposed))
-		return false;
 	proposed->proposal.deployed = running_alone(proposed);
 	if (proposed->deployed_by > 0 && !proposed->runs_alone)
 		proposed->proposal.deployed = deployments_running(sql, &proposed->key, proposed->deployed_by, read_only);
 	read_rest(sql, read_only, proposed, &read);
-	return true;
 }
 
 /* Take all rows, in the current memory context, of which nothing else is read yet. */
@@ -272,7 +265,7 @@ take_rows(SqlRows *rows)
 	return proposed;
 }
 
-/* Read the rest of so many as proposal_read does: what else may run is read by one statement. */
+/* Read the rest of so many as proposal_read_rest does: what else may run is read by one statement. */
 static void
 read_rest_of_all(const Sql *sql, ProposedRevision *proposed, uint64 count, Shared *shared)
 {
@@ -298,8 +291,8 @@ read_rest_of_all(const Sql *sql, ProposedRevision *proposed, uint64 count, Share
 }
 
 /*
- * Take all rows, in the current memory context, as proposal_read takes one.  Documents are shared where rows->shared
- * says so.
+ * Take all rows, in the current memory context, with what only few of them need.  Documents are shared where
+ * rows->shared says so.
  */
 ProposedRevision *
 proposal_read_all(const Sql *sql, SqlRows *rows)
@@ -379,41 +372,6 @@ proposal_require_source(const Sql *sql, ProposedRevision *proposed, Datum view, 
 	proposal_require_history(proposed);
 	path_require(sql, &proposed->key, proposed->source_environment, proposed->path_only, read_only,
 				 proposed->path_seen);
-}
-
-/*
- * Read a proposal for the destination: the desired state of the same component in another
- * environment, or of the destination itself, with another constraint and channel if these are
- * given.  The constraint PROPOSAL_PINNED stands for the version that the other runs.  Instead of
- * what the other desires, one of its revisions is read, or PROPOSAL_RUNNING: no source_revision is
- * set where there is none.  Takes no locks.  Raises PM_NOT_FOUND where the destination or the
- * source does not exist, and PM_NO_PATH where the source needs a path and has none.
- */
-void
-proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-					   int32 source_revision, const char *version_constraint, const char *release_channel,
-					   bool read_only, ProposedRevision *proposed)
-{
-	static Statement read = SQL_ROWS(proposal_fields, "SELECT $*"
-		/* apart from each other, or the columns of the one would go through all joins of the other */
-		" FROM (SELECT * FROM promote_internal.proposal_state($1, $2, $3) OFFSET 0) AS x,"
-		" LATERAL (SELECT * FROM promote_internal.proposal_from($1, $4, $3,"
-		"  CASE WHEN $4 <> $2 THEN x.version_policy END, $5, $6, $7) OFFSET 0) AS n");
-	InstanceKey source = {destination->project, (char *) source_environment, destination->component};
-	bool		from_another = strcmp(source_environment, destination->environment) != 0;
-	Datum		view = !read_only && from_another ? rule_view() : (Datum) 0;
-	SqlRows		rows;
-
-	rows = sql_read_if(sql, read_only, &read, AS_KEY(destination), AS_TEXT(source_environment),
-					   AS_TEXT(version_constraint), AS_TEXT(release_channel),
-					   AS_NUMBER(source_revision));
-	if (!proposal_read(sql, &rows, 0, read_only, proposed))
-	{
-		require_instance(sql, &source);
-		require_instance(sql, destination);
-		elog(ERROR, "could not read instance \"%s\"", instance_key_name(destination));
-	}
-	proposal_require_source(sql, proposed, view, read_only);
 }
 
 /* Begin to ask for several proposals, which are read by one statement. */
@@ -552,16 +510,6 @@ proposal_read_fresh(const Sql *sql, Batch *asked, const Jsonb *parameters, Share
 		" LATERAL (SELECT * FROM promote_internal.fresh_state(k.project, k.environment, k.component, $1) LIMIT 1) AS x");
 
 	return read_asked(sql, &read, asked, parameters, shared);
-}
-
-/* Read a proposal of what the destination, or the same component in another environment, desires. */
-void
-proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-			  const char *version_constraint, const char *release_channel,
-			  bool read_only, ProposedRevision *proposed)
-{
-	proposal_from_revision(sql, destination, source_environment, PROPOSAL_DESIRED, version_constraint,
-						   release_channel, read_only, proposed);
 }
 
 /*

@@ -72,7 +72,7 @@ typedef struct ProposedRevision
 	char	   *current_bundle;
 	char	   *current_version;
 	PromotionMode promotion_mode;	/* of the instance's environment */
-	char	   *version_policy; /* of promotions to that from others */
+	const char *version_policy; /* of promotions to that from others */
 	AuditHead	head;			/* of the instance's chain */
 	bytea	   *digest_key;		/* of the project */
 	Carried		running;		/* what runs; no bundle: nothing */
@@ -157,13 +157,7 @@ extern ProposedRevision **proposal_read_fresh(const Sql *sql, Batch *asked, cons
 extern void proposal_require_source(const Sql *sql, ProposedRevision *proposed, Datum view, bool read_only);
 extern ProposedRevision *proposal_read_all(const Sql *sql, SqlRows *rows);
 extern ProposedRevision *proposals_own(const Sql *sql, const Batch *instances, Shared *shared, uint64 *count);
-extern void proposal_from(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-						  const char *version_constraint, const char *release_channel,
-						  bool read_only, ProposedRevision *proposed);
-extern void proposal_from_revision(const Sql *sql, const InstanceKey *destination, const char *source_environment,
-								   int32 source_revision, const char *version_constraint,
-								   const char *release_channel, bool read_only, ProposedRevision *proposed);
-extern bool proposal_read(const Sql *sql, SqlRows *rows, uint64 row, bool read_only, ProposedRevision *proposed);
+extern void proposal_read_rest(const Sql *sql, bool read_only, ProposedRevision *proposed);
 extern bool proposal_is_fresh(const ProposedRevision *proposed);
 extern int32 proposal_desired(const ProposedRevision *proposed);
 extern bool proposal_is_by(const Proposal *proposal, const char *bundle, const char *version);

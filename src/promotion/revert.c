@@ -230,7 +230,7 @@ read_state(Walk *walk, const InstanceKey *key, int32 at_most, DesiredState *stat
 		return false;
 	*state = (DesiredState) {
 		.past = past,.revision = past->revision,.origin = past->origin,
-		.params = past_params(walk->sql, &walk->configs, past),
+		.params = past_params(&walk->configs, past),
 		.version_constraint = past->version_constraint,.release_channel = past->release_channel
 	};
 	return true;

@@ -9,12 +9,15 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/snapmgr.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "grant/access.h"
 #include "ledger/guard.h"
@@ -29,6 +32,54 @@ PG_FUNCTION_INFO_V1(promote_record_release);
 PG_FUNCTION_INFO_V1(promote_check_artifact);
 
 #define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
+
+/* ---- reading ---- */
+
+static const SqlField release_fields[] = {
+	SQL_FIELDS(Release, "f", version, block_reason),
+	SQL_FIELD(Release, schema, "f.params_schema"),
+	SQL_FIELD(Release, slots, "f.remote_references")
+};
+static RowFields release_columns = ROW_FIELDS(release_fields);
+static const SqlField version_fields[] = {
+	SQL_FIELDS(Release, "f", version)
+};
+static RowFields version_columns = ROW_FIELDS(version_fields);
+
+/* Read a release, as a snapshot shows it. */
+void
+release_take(const char *bundle, const char *version, Snapshot snapshot, Release *release)
+{
+	const RowKey key = {"bundle_release", "bundle_release_pkey", {AS_TEXT(bundle), AS_TEXT(version)}, 2};
+
+	*release = (Release) {NULL};
+	if (row_take(&key, ForwardScanDirection, &release_columns, snapshot, release) && JB_ROOT_COUNT(release->slots) == 0)
+		release->slots = NULL;
+}
+
+/*
+ * The version of the newest release that a constraint allows, as a snapshot shows it, by the rule of
+ * promote.resolve_release: on the channel stable of those that are no prereleases, and by an exact version of all.
+ * NULL: there is none.
+ */
+char *
+release_newest(const char *bundle, const char *version_constraint, const char *release_channel, Snapshot snapshot)
+{
+	bool		any = strcmp(release_channel, VERSION_DEVELOPMENT) == 0 || isdigit((unsigned char) *version_constraint);
+	RowKey		key = {"bundle_release", any ? "bundle_release_sort_key_key" : "bundle_release_stable_idx",
+		{AS_TEXT(bundle)}, 1};
+	Release		release = {NULL};
+	bytea	   *lower;
+	bytea	   *upper;
+
+	version_range(version_constraint, &lower, &upper);
+	key.bounds[0] = (RowBound) {BTGreaterEqualStrategyNumber, AS_BYTEA(lower)};
+	key.bounds[1] = (RowBound) {BTLessStrategyNumber, AS_BYTEA(upper)};
+	(void) row_take(&key, BackwardScanDirection, &version_columns, snapshot, &release);
+	return release.version;
+}
+
+/* ---- refusing and blocking ---- */
 
 /* Refuse a blocked release. */
 void

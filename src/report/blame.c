@@ -220,7 +220,7 @@ static void
 note_changes(Blame *blame, const PastRevision *before)
 {
 	const PastRevision *at = blame->line->at;
-	const Jsonb *params = past_params(blame->sql, &blame->configs, at);
+	const Jsonb *params = past_params(&blame->configs, at);
 	const Carried old = {
 		.version_constraint = before ? before->version_constraint : NULL,
 		.release_channel = before ? before->release_channel : NULL
@@ -229,7 +229,7 @@ note_changes(Blame *blame, const PastRevision *before)
 	Entries		release = {NULL};
 
 	blame->changed_count = 0;
-	json_leaf_diff(before ? past_params(blame->sql, &blame->configs, before) : NULL, NULL, params, NULL,
+	json_leaf_diff(before ? past_params(&blame->configs, before) : NULL, NULL, params, NULL,
 				   note_param, blame);
 	entries_add_release(&release, &old, &new);
 	for (Size i = 0; i < release.count; i++)
@@ -308,7 +308,7 @@ find_source(Blame *blame, Source *source)
 	*source = (Source) {NULL};
 	if (at->source_environment == NULL || at->origin == ORIGIN_EDIT || at->origin == ORIGIN_ADOPTION)
 		return;
-	overrides = past_overrides(blame->sql, &blame->line->key, at);
+	overrides = past_overrides(&blame->line->key, at);
 	if (overrides)
 		overrides_read(&source->overrides, overrides);
 	outer = MemoryContextSwitchTo(blame->context);
@@ -322,7 +322,7 @@ find_source(Blame *blame, Source *source)
 		source->past = NULL;
 	}
 	if (source->past)
-		source->params = past_params(blame->sql, &blame->configs, source->past);
+		source->params = past_params(&blame->configs, source->past);
 }
 
 /* Has the source the value of a leaf, at its path? */
@@ -391,7 +391,7 @@ mask_of(const Blame *blame, const PastRevision *past, const Jsonb *params, const
 {
 	Mask	   *mask = mask_create(release_schema(blame->sql, past->bundle, past->version, true));
 
-	mask_add_both(mask, params, past_parameters(blame->sql, key), past->kept);
+	mask_add_both(mask, params, past_parameters(key), past->kept);
 	return mask;
 }
 
@@ -414,10 +414,10 @@ static void
 mark_set(Blame *blame, const PastRevision *before)
 {
 	const PastRevision *at = blame->line->at;
-	const Jsonb *params = past_params(blame->sql, &blame->configs, at);
+	const Jsonb *params = past_params(&blame->configs, at);
 
 	mask_leaf_diff(mask_of(blame, at, params, &blame->line->key),
-				   before ? past_params(blame->sql, &blame->configs, before) : NULL, params, mark_leaf, blame);
+				   before ? past_params(&blame->configs, before) : NULL, params, mark_leaf, blame);
 }
 
 /* ---- the walk ---- */
@@ -535,13 +535,13 @@ take_leaves(Blame *blame, const PastRevision *now)
 {
 	const PastRevision *at = blame->line->at;
 	const InstanceKey *key = &blame->line->key;
-	Jsonb	   *params = past_params_kept(blame->sql, key->project, at);
-	Jsonb	   *now_params = past_params_kept(blame->sql, key->project, now);
+	Jsonb	   *params = past_params_kept(key->project, at);
+	Jsonb	   *now_params = past_params_kept(key->project, now);
 	Mask	   *mask = mask_of(blame, at, params, key);
 	JsonbValue	release[2];
 
 	mask_add_schema(mask, release_schema(blame->sql, now->bundle, now->version, true));
-	mask_add_both(mask, now_params, past_parameters(blame->sql, key), now->kept);
+	mask_add_both(mask, now_params, past_parameters(key), now->kept);
 	release[0] = json_string(pstrdup(at->version_constraint), strlen(at->version_constraint));
 	release[1] = json_string(pstrdup(at->release_channel), strlen(at->release_channel));
 	add_leaf(blame, ENTRY_RELEASE, entry_path(ENTRY_RELEASE, "constraint"), &release[0], 0);

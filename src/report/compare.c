@@ -22,6 +22,7 @@
 #include "registry/remote_reference.h"
 #include "report/compare.h"
 #include "schema/schema.h"
+#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_compare_deployments);
 PG_FUNCTION_INFO_V1(promote_compare_instances);

@@ -165,8 +165,8 @@ add_leaves(History *history)
 {
 	Entries    *entries = &history->entries;
 	Size		others = entries->count;
-	const Jsonb *new = past_params(history->sql, &history->configs, history->at);
-	const Jsonb *old = history->before ? past_params(history->sql, &history->configs, history->before) : NULL;
+	const Jsonb *new = past_params(&history->configs, history->at);
+	const Jsonb *old = history->before ? past_params(&history->configs, history->before) : NULL;
 
 	json_leaf_diff(old, NULL, new, NULL, note_leaf, history);
 	if (entries->count == others)
@@ -261,9 +261,9 @@ promote_leaf_history(PG_FUNCTION_ARGS)
 	history.sql = &sql;
 	history.configs = (PastConfigs) {history.key.project, CurrentMemoryContext};
 	history.now = past_newest(&sql, &history.key);
-	history.now_params = past_params_kept(&sql, history.key.project, history.now);
+	history.now_params = past_params_kept(history.key.project, history.now);
 	history.now_schema = release_schema(&sql, history.now->bundle, history.now->version, true);
-	history.parameters = past_parameters(&sql, &history.key);
+	history.parameters = past_parameters(&history.key);
 	put_history(&history);
 	sql_leave(&sql);
 	return (Datum) 0;

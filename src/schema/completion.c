@@ -167,7 +167,7 @@ judge_property(SchemaEvaluation *evaluation, const SchemaObjectRules *rules, con
 	if (matched)
 		verdict = both(verdict, judge(evaluation, known->schema, at));
 	for (uint32 i = 0; i < rules->pattern_count; i++)
-		if (schema_pattern_matches(rules->patterns[i].pattern, at->key->val.string.val, at->key->val.string.len))
+		if (schema_pattern_matches_key(rules->patterns[i].pattern, at->key))
 		{
 			matched = true;
 			verdict = both(verdict, judge(evaluation, rules->patterns[i].schema, at));

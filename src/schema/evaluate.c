@@ -171,7 +171,7 @@ check_property(SchemaEvaluation *evaluation, const SchemaNode *node,
 	{
 		const SchemaPatternProperty *entry = &rules->patterns[i];
 
-		if (!schema_pattern_matches(entry->pattern, at->key->val.string.val, at->key->val.string.len))
+		if (!schema_pattern_matches_key(entry->pattern, at->key))
 			continue;
 		matched = true;
 		valid &= schema_evaluate(evaluation, entry->schema, at);

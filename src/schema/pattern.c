@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_collation.h"
+#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
@@ -16,7 +17,7 @@
 #include "schema/pattern.h"
 
 /* What a compiled expression takes, at a guess: per pattern, and per weight. */
-#define PATTERN_SPACE			4096
+#define PATTERN_SPACE			5120
 #define PATTERN_WEIGHT_SPACE	128
 
 /* What the patterns of one schema may take together. */
@@ -28,11 +29,25 @@
 /* So many bytes of a pattern are shown in an error. */
 #define PATTERN_SHOWN			100
 
+/* So many keys, up to that length, are remembered with what came of them. */
+#define KEPT_KEYS				32
+#define KEPT_LENGTH				31
+
+/* A key that was matched. */
+typedef struct KeptKey
+{
+	uint8		length;			/* 0: none, for an empty key is not kept */
+	bool		matched;
+	char		key[KEPT_LENGTH];
+} KeptKey;
+
 struct SchemaPattern
 {
 	const char *source;
 	int			length;
 	regex_t		regex;
+	MemoryContext context;		/* that it lives in */
+	KeptKey    *kept;			/* KEPT_KEYS, by their hashes; NULL: none yet */
 	MemoryContextCallback release;
 };
 
@@ -73,6 +88,7 @@ schema_pattern_compile(const char *source, int length, const SchemaPlace *place,
 	count_space(space, weight);
 	pattern->source = source;
 	pattern->length = length;
+	pattern->context = CurrentMemoryContext;
 	result = pg_regcomp(&pattern->regex, (const pg_wchar *) translated.data,
 						translated.len / sizeof(pg_wchar), REG_ADVANCED | REG_NOSUB,
 						C_COLLATION_OID);
@@ -118,4 +134,29 @@ schema_pattern_matches(const SchemaPattern *pattern, const char *string, int len
 				 errhint("Simplify the pattern.")));
 	}
 	return result == REG_OKAY;
+}
+
+/*
+ * Does the pattern match the key of a member?  The documents that a schema judges mostly have the same keys, so the
+ * last ones are remembered.  Keys are no secrets, other than values.
+ */
+bool
+schema_pattern_matches_key(SchemaPattern *pattern, const JsonbValue *key)
+{
+	const char *string = key->val.string.val;
+	int			length = key->val.string.len;
+	KeptKey    *kept;
+
+	if (length == 0 || length > KEPT_LENGTH)
+		return schema_pattern_matches(pattern, string, length);
+	if (pattern->kept == NULL)
+		pattern->kept = MemoryContextAllocZero(pattern->context, KEPT_KEYS * sizeof(KeptKey));
+	kept = &pattern->kept[hash_bytes((const unsigned char *) string, length) % KEPT_KEYS];
+	if (kept->length != length || memcmp(kept->key, string, length) != 0)
+	{
+		kept->matched = schema_pattern_matches(pattern, string, length);
+		kept->length = length;
+		memcpy(kept->key, string, length);
+	}
+	return kept->matched;
 }

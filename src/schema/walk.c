@@ -82,7 +82,7 @@ apply_property(SchemaWalk *walk, const SchemaObjectRules *rules, const SchemaPro
 		/* one without marks matters where it keeps others from applying */
 		if (!is_wanted(walk, entry->schema) && (matched || !is_wanted(walk, rules->additional)))
 			continue;
-		if (!schema_pattern_matches(entry->pattern, key->val.string.val, key->val.string.len))
+		if (!schema_pattern_matches_key(entry->pattern, key))
 			continue;
 		matched = true;
 		apply(walk, entry->schema, property);
