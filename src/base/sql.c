@@ -33,6 +33,15 @@ sql_set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* Let values be written and read the same in every session, until the current nest level of settings ends. */
+void
+sql_pin_output(void)
+{
+	sql_set_local("DateStyle", "ISO, YMD");
+	sql_set_local("IntervalStyle", "iso_8601");
+	sql_set_local("TimeZone", "UTC");
+}
+
 /* OIDs of tables and indexes that were looked up, by where their names stand in memory; all go when one might change. */
 static struct
 {
