@@ -156,11 +156,11 @@ CREATE FUNCTION promote.document_schema() RETURNS jsonb
             "type": "object",
             "description": "What is desired, whole. Left out: nothing is said of it. The string (sensitive value) stands for what is there."
           },
-          "version_constraint": {"type": "string", "default": "latest", "description": "As promote.configure_instance takes it, such as ~1.2+dev."},
+          "version": {"type": "string", "default": "latest", "description": "The version constraint as promote.configure_instance takes it, such as ~1.2+dev."},
           "remote_references": {"type": "object", "additionalProperties": {"type": "string"}},
           "secrets": {"$ref": "#/$defs/texts", "description": "Names of the secrets that its release declares, for people; not looked at."}
         },
-        "dependentRequired": {"version_constraint": ["params"]}
+        "dependentRequired": {"version": ["params"]}
       }
     }
   },
@@ -186,3 +186,71 @@ REVOKE ALL ON FUNCTION promote.document_schema() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION promote.document_schema() TO PUBLIC;
 COMMENT ON FUNCTION promote.document_schema() IS
 'The JSON Schema of documents of projects, as promote.export_project writes and promote.apply_document reads them';
+
+CREATE FUNCTION promote_internal.desired_for_document(project text, environment text, component text, shown boolean)
+    RETURNS TABLE (params jsonb, version_constraint text, said_constraint text, release_channel text, revision integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+        SELECT d.params, d.version_constraint,
+               d.version_constraint || CASE d.release_channel WHEN 'development' THEN '+dev' ELSE '' END,
+               d.release_channel, d.revision
+          FROM promote_internal.desired_at($1, $2, $3, 'infinity', $4) AS d;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.desired_for_document(text, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.desired_for_document(text, text, text, boolean) IS
+'What an instance desires now, with the constraint and the channel in one as promote.configure_instance takes them; shown: nothing is masked. No row: nothing';
+
+CREATE FUNCTION promote_internal.state_for_document(project text, environment text, component text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT COALESCE((SELECT pg_catalog.jsonb_build_object('params', d.params)
+                                || CASE d.said_constraint WHEN 'latest' THEN '{}'
+                                   ELSE pg_catalog.jsonb_build_object('version', d.said_constraint) END
+                           FROM promote_internal.desired_for_document($1, $2, $3, false) AS d), '{}')
+            || COALESCE((SELECT pg_catalog.jsonb_build_object('remote_references',
+                                    pg_catalog.jsonb_object_agg(r.field, r.reference))
+                           FROM promote.remote_reference AS r
+                          WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                         HAVING pg_catalog.count(*) > 0), '{}')
+            || COALESCE((SELECT pg_catalog.jsonb_build_object('secrets', pg_catalog.jsonb_agg(s.name ORDER BY s.name))
+                           FROM promote_internal.instance_release AS i
+                           JOIN promote.bundle_release AS f ON f.bundle = i.bundle AND f.version = i.version
+                          CROSS JOIN LATERAL (SELECT k COLLATE "C" FROM pg_catalog.jsonb_object_keys(f.secrets) AS k) AS s (name)
+                          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
+                         HAVING pg_catalog.count(*) > 0), '{}');
+    END;
+REVOKE ALL ON FUNCTION promote_internal.state_for_document(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.state_for_document(text, text, text) IS
+'What documents say of an instance beside its row: its desired params with what is sensitive masked, its version constraint where that is not latest, its remote references and the names of the secrets that its release declares';
+
+CREATE FUNCTION promote.export_project(project text, releases boolean DEFAULT true) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_export_project';
+REVOKE ALL ON FUNCTION promote.export_project(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.export_project(text, boolean) IS
+'Everything that is declared of a project as one document of promote.document_schema(), with its bundles and, unless they are left out, their releases. Sensitive values are masked, and of secrets there are names alone. Takes the grant configure in the project';
+
+CREATE FUNCTION promote.export_text(project text, format text DEFAULT 'yaml', releases boolean DEFAULT true) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_export_text';
+REVOKE ALL ON FUNCTION promote.export_text(text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION promote.export_text(text, text, boolean) IS
+'What promote.export_project returns, as YAML or JSON in one way: two texts differ where the documents differ in meaning';
+
+CREATE FUNCTION promote.apply_document(
+    document jsonb, prune boolean DEFAULT false, dry_run boolean DEFAULT false, message text DEFAULT NULL)
+    RETURNS SETOF promote.declaration
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'promote_apply_document';
+REVOKE ALL ON FUNCTION promote.apply_document(jsonb, boolean, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.apply_document(jsonb, boolean, boolean, text) IS
+'Makes a project what a document of promote.document_schema() says, or refuses all of it: a row for each thing that is declared, in an order in which nothing comes before what it depends on. With prune, what the document lacks is deleted; with dry_run, all is taken back. Nothing is deployed. Takes the grant configure in the project, and those of the verbs that declare what differs';
+
+CREATE FUNCTION promote.apply_text(
+    document text, prune boolean DEFAULT false, dry_run boolean DEFAULT false, message text DEFAULT NULL)
+    RETURNS SETOF promote.declaration
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'promote_apply_text';
+REVOKE ALL ON FUNCTION promote.apply_text(text, boolean, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.apply_text(text, boolean, boolean, text) IS
+'promote.apply_document with the document as a text, YAML or JSON';

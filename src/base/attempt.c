@@ -40,9 +40,9 @@ is_shortage(int sqlstate)
 	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES;
 }
 
-/* Run a step in a subtransaction.  Errors that are not expected are raised again. */
+/* Run a step in a subtransaction, and keep or undo what it did.  Errors that are not expected are raised again. */
 static bool
-attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sqlstate), Refusal *refusal)
+attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sqlstate), bool keep, Refusal *refusal)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -53,7 +53,10 @@ attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sq
 	PG_TRY();
 	{
 		step(state);
-		ReleaseCurrentSubTransaction();
+		if (keep)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 		done = true;
 	}
 	PG_CATCH();
@@ -86,7 +89,7 @@ attempt_unless(void (*step) (void *state), void *state, bool (*expected) (int sq
 bool
 attempt(void (*step) (void *state), void *state, Refusal *refusal)
 {
-	return attempt_unless(step, state, is_refusal, refusal);
+	return attempt_unless(step, state, is_refusal, true, refusal);
 }
 
 /*
@@ -98,7 +101,7 @@ attempt_to_lock(void (*step) (void *state), void *state)
 {
 	Refusal		refusal;
 
-	return attempt_unless(step, state, is_held, &refusal);
+	return attempt_unless(step, state, is_held, true, &refusal);
 }
 
 /* Run a step in a subtransaction.  Returns false where the server has no room for it. */
@@ -107,7 +110,23 @@ attempt_resources(void (*step) (void *state), void *state)
 {
 	Refusal		refusal;
 
-	return attempt_unless(step, state, is_shortage, &refusal);
+	return attempt_unless(step, state, is_shortage, true, &refusal);
+}
+
+/* Is an error expected?  None is. */
+static bool
+expects_nothing(int sqlstate)
+{
+	return false;
+}
+
+/* Run a step in a subtransaction, and undo all that it did.  What it keeps in memory of the caller's stays. */
+void
+attempt_and_undo(void (*step) (void *state), void *state)
+{
+	Refusal		refusal;
+
+	(void) attempt_unless(step, state, expects_nothing, false, &refusal);
 }
 
 /* ---- sets ---- */

@@ -135,15 +135,22 @@ append_value(StringInfo to, const JsonbValue *value, int level)
 	appendStringInfoChar(to, is_object ? '}' : ']');
 }
 
+/* A document as indented JSON. */
+text *
+json_indented(const Jsonb *document)
+{
+	JsonbValue	view = json_view(document);
+	StringInfoData indented;
+
+	initStringInfo(&indented);
+	append_value(&indented, &view, 0);
+	appendStringInfoChar(&indented, '\n');
+	return cstring_to_text_with_len(indented.data, indented.len);
+}
+
 /* promote.jsonb_indented(document jsonb) returns text */
 Datum
 promote_jsonb_indented(PG_FUNCTION_ARGS)
 {
-	JsonbValue	view = json_view(PG_GETARG_JSONB_P(0));
-	StringInfoData text;
-
-	initStringInfo(&text);
-	append_value(&text, &view, 0);
-	appendStringInfoChar(&text, '\n');
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
+	PG_RETURN_TEXT_P(json_indented(PG_GETARG_JSONB_P(0)));
 }

@@ -1,5 +1,5 @@
 /*
- * ordered.h: an object's pairs in the order in which people read them.
+ * ordered.h: documents as people read them: keys in the order of their bytes.
  */
 #ifndef PROMOTE_JSON_ORDERED_H
 #define PROMOTE_JSON_ORDERED_H
@@ -17,6 +17,7 @@ typedef struct JsonOrderedPair
 } JsonOrderedPair;
 
 extern JsonOrderedPair *json_ordered_pairs(const JsonbValue *object);
+extern text *json_indented(const Jsonb *document);
 extern void json_append_number(StringInfo to, Numeric number);
 
 #endif							/* PROMOTE_JSON_ORDERED_H */

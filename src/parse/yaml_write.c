@@ -19,6 +19,7 @@
 #include "base/compat.h"
 #include "json/ordered.h"
 #include "json/reader.h"
+#include "parse/yaml.h"
 
 PG_FUNCTION_INFO_V1(promote_jsonb_to_yaml);
 
@@ -231,15 +232,15 @@ write_document(YamlWriter *writer, const JsonbValue *view)
 	emit(writer, &event, yaml_stream_end_event_initialize(&event));
 }
 
-/* promote.jsonb_to_yaml(document jsonb) returns text */
-Datum
-promote_jsonb_to_yaml(PG_FUNCTION_ARGS)
+/* A document as YAML, in the database's encoding. */
+text *
+yaml_text(const Jsonb *document)
 {
-	JsonbValue	view = json_view(PG_GETARG_JSONB_P(0));
+	JsonbValue	view = json_view(document);
 
 	/* not on the stack, where longjmp would make its fields indeterminate */
 	YamlWriter *writer = palloc0(sizeof(YamlWriter));
-	char	   *text;
+	char	   *converted;
 
 	initStringInfo(&writer->text);
 	if (!yaml_emitter_initialize(&writer->emitter))
@@ -253,6 +254,14 @@ promote_jsonb_to_yaml(PG_FUNCTION_ARGS)
 		yaml_emitter_delete(&writer->emitter);
 	}
 	PG_END_TRY();
-	text = pg_any_to_server(writer->text.data, writer->text.len, PG_UTF8);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, text == writer->text.data ? writer->text.len : strlen(text)));
+	converted = pg_any_to_server(writer->text.data, writer->text.len, PG_UTF8);
+	return cstring_to_text_with_len(converted,
+									converted == writer->text.data ? writer->text.len : strlen(converted));
+}
+
+/* promote.jsonb_to_yaml(document jsonb) returns text */
+Datum
+promote_jsonb_to_yaml(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(yaml_text(PG_GETARG_JSONB_P(0)));
 }
