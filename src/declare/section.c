@@ -26,6 +26,12 @@ DocumentSection document_sections[] = {
 	{.name = "components",.kind = "component"},
 	{.name = "dependencies",.kind = "component_dependency",.leaves = true},
 	{.name = "paths",.kind = "promotion_path",.leaves = true},
+	{.name = "approval_rules",.kind = "approval_rule",.leaves = true},
+	{.name = "required_checks",.kind = "required_check",.leaves = true},
+	{.name = "override_rules",.kind = "override_rule",.leaves = true},
+	{.name = "freezes",.kind = "freeze_window",.leaves = true},
+	{.name = "change_windows",.kind = "change_window",.leaves = true},
+	{.name = "policies",.kind = "policy",.leaves = true},
 	{.name = "instances",.kind = "instance"}
 };
 
