@@ -91,6 +91,12 @@ CREATE FUNCTION promote.jsonb_digest(document jsonb) RETURNS bytea
 COMMENT ON FUNCTION promote.jsonb_digest(jsonb) IS
 'SHA-256 of the document''s canonical JSON in UTF-8: equal for equal documents, whatever their spelling';
 
+CREATE FUNCTION promote.jsonb_indented(document jsonb) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_jsonb_indented';
+COMMENT ON FUNCTION promote.jsonb_indented(jsonb) IS
+'The document as indented JSON, in one way: keys in the order of their bytes, numbers in their canonical spelling; equal documents have equal texts';
+
 CREATE FUNCTION promote.jsonb_render(document jsonb, variables jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_jsonb_render';

@@ -121,9 +121,9 @@ attempt_resources(void (*step) (void *state), void *state)
 	return attempt_unless(step, state, is_shortage, ReleaseCurrentSubTransaction, &refusal);
 }
 
-/* Run a step that only reads in a subtransaction that is rolled back, so that it leaves nothing locked. */
+/* Run a step, and undo all that it did and locked. What it keeps in memory of the caller's stays. */
 void
-attempt_reading(void (*step) (void *state), void *state)
+attempt_and_undo(void (*step) (void *state), void *state)
 {
 	Refusal		refusal;
 

@@ -36,7 +36,7 @@ extern void refusals_note(Refusals *refusals, const char *name, int sqlstate, co
 extern void refusals_raise(const Refusals *refusals, uint64 total, const char *what);
 extern bool attempt(void (*step) (void *state), void *state, Refusal *refusal);
 extern bool attempt_to_lock(void (*step) (void *state), void *state);
-extern void attempt_reading(void (*step) (void *state), void *state);
+extern void attempt_and_undo(void (*step) (void *state), void *state);
 extern bool attempt_resources(void (*step) (void *state), void *state);
 
 #endif							/* PROMOTE_BASE_ATTEMPT_H */

@@ -36,6 +36,8 @@
 #define PM_CONFLICT				PM_ERRCODE('1', '0', '9')	/* both sides of a merge changed the same */
 #define PM_NO_BASE				PM_ERRCODE('1', '1', '0')	/* nothing that a merge could start from */
 
+#define PM_INVALID_DOCUMENT		PM_ERRCODE('1', '1', '1')	/* not a document that a project can be made of */
+
 /* Versions */
 #define PM_CANNOT_PATCH			PM_ERRCODE('1', '0', '8')	/* a patch that cannot be made or applied */
 #define PM_INVALID_VERSION		PM_ERRCODE('2', '0', '1')	/* not a version, or not a constraint */

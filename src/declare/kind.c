@@ -20,7 +20,7 @@ static DeclaredKind kinds[] = {
 	{.name = "environment",.action = "register",.counts = "t.archived_at IS NULL",.open = reopen_environment,
 		.instead = "Remove its instances, rules, paths and grants first. What has history is ended by promote.archive_environment.",
 		.columns = {
-			{"description"}, {"attributes"}, {"reference_defaults"},
+			{"description"}, {"parameters"}, {"attributes"}, {"reference_defaults"},
 			{"require_plan", "rules"}, {"decommission_protection", "rules"}, {"max_lost_leases", "rules"},
 			{"source_policy", "rules"}, {"require_source_in_sync", "rules"}, {"required_soak", "rules"},
 			{"require_no_drift", "rules"}, {"require_expected", "rules"}, {"require_proven_release", "rules"},

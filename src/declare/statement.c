@@ -108,8 +108,8 @@ given_value(const KindColumn *column)
 }
 
 /* A column of the key: as given, or its default; the scope is made of what is given. */
-static char *
-key_value(const KindColumn *column)
+char *
+kind_key_value(const KindColumn *column)
 {
 	if (column->generated)
 		return pstrdup("(COALESCE(r.project::pg_catalog.text, '*') || '-' || COALESCE(r.environment::pg_catalog.text, '*'))");
@@ -231,14 +231,14 @@ items(const KindStatements *statements, char sort, const char *between, ItemMake
 static char *
 make_condition(const KindColumn *column)
 {
-	return psprintf("t.%s = %s", quote_identifier(column->name), key_value(column));
+	return psprintf("t.%s = %s", quote_identifier(column->name), kind_key_value(column));
 }
 
 /* An ItemMaker: a column of the key as text. */
 static char *
 make_key_text(const KindColumn *column)
 {
-	return psprintf("%s::pg_catalog.text", key_value(column));
+	return psprintf("%s::pg_catalog.text", kind_key_value(column));
 }
 
 /* An ItemMaker: the column. */
@@ -252,7 +252,9 @@ make_name(const KindColumn *column)
 static char *
 make_inserted(const KindColumn *column)
 {
-	return column->is_key ? key_value(column) : column->declared ? wanted_value(column, NULL) : given_value(column);
+	if (column->is_key)
+		return kind_key_value(column);
+	return column->declared ? wanted_value(column, NULL) : given_value(column);
 }
 
 /* An ItemMaker: what is inserted, by its name. */

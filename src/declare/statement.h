@@ -61,6 +61,7 @@ typedef struct KindStatements
 } KindStatements;
 
 extern KindStatements *kind_statements(DeclaredKind *kind);
+extern char *kind_key_value(const KindColumn *column);
 extern const KindColumn *kind_column(DeclaredKind *kind, const char *name);
 
 #endif							/* PROMOTE_DECLARE_STATEMENT_H */

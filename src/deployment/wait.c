@@ -95,7 +95,7 @@ refuse_missing(const InstanceKey *key, int32 deployment)
 			 errhint("promote.plan_instance and promote.deploy_instance queue deployments.")));
 }
 
-/* Read the deployment, in the memory that is current.  A step of attempt_reading. */
+/* Read the deployment, in the memory that is current.  A step of attempt_and_undo. */
 static void
 look(void *state)
 {
@@ -146,7 +146,7 @@ wait_until(Awaited *awaited, TimestampTz end, bool watched)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(each);
 		MemoryContextSwitchTo(each);
-		attempt_reading(look, awaited);
+		attempt_and_undo(look, awaited);
 		MemoryContextSwitchTo(caller);
 		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 		if (awaited->ended || left <= 0)

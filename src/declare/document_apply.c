@@ -1,0 +1,418 @@
+/*
+ * document_apply.c: making a project what a document says.
+ *
+ * Each row of the document goes the way of the verb that declares it: it is looked at first, and where it differs, the
+ * caller needs the grant of that verb, and the core makes it so.  Leaves that the document lacks are deleted before
+ * anything is made, so that what they closed is open, and what others refer to at the end.  All of it is one
+ * subtransaction, which a dry run takes back: so it tells what applying then does, because it does it.
+ *
+ * Grants that are missing are gathered, and nothing is written once there is one.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+
+#include "base/argument.h"
+#include "base/attempt.h"
+#include "base/errors.h"
+#include "base/result.h"
+#include "declare/document.h"
+#include "declare/section.h"
+#include "declare/statement.h"
+#include "grant/access.h"
+#include "grant/grants.h"
+#include "json/builder.h"
+#include "json/number.h"
+#include "json/reader.h"
+#include "parse/yaml.h"
+#include "schema/schema.h"
+
+PG_FUNCTION_INFO_V1(promote_apply_document);
+PG_FUNCTION_INFO_V1(promote_apply_text);
+
+#define LOCK_DOCUMENT 1			/* the part of a project's place in the lock manager that documents take */
+#define MAX_TOLD 20				/* places or grants that a refusal names */
+#define MAX_BYTES (64 * 1024 * 1024)	/* of a document's stored form */
+
+/* ---- what a document has to be ---- */
+
+/* Violations of the schema, as a refusal tells of them. */
+typedef struct Violations
+{
+	StringInfoData told;
+	int			count;
+} Violations;
+
+/* Note a violation.  A SchemaCollector. */
+static void
+note_violation(void *state, const SchemaViolation *violation)
+{
+	Violations *violations = state;
+
+	if (violations->count++ < MAX_TOLD)
+		appendStringInfo(&violations->told, "%s%s: %s", violations->told.len > 0 ? "\n" : "", violation->instance_path,
+						 violation->message);
+}
+
+/* Refuse a document of another version than this one. */
+static void
+check_version(const Jsonb *document)
+{
+	JsonbValue	version;
+
+	if (!JB_ROOT_IS_OBJECT(document))
+		ereport(ERROR,
+				(errcode(PM_INVALID_DOCUMENT),
+				 errmsg("the document is no object"),
+				 errdetail("What declares a project is an object with the keys version and project."),
+				 errhint("promote.document_schema() says what it has.")));
+	if (json_find_in(document, "version", &version) && json_whole_number(&version) > DOCUMENT_VERSION)
+		ereport(ERROR,
+				(errcode(PM_INVALID_DOCUMENT),
+				 errmsg("the document is of version %d", json_whole_number(&version)),
+				 errdetail("This is promote of version %d of documents.", DOCUMENT_VERSION),
+				 errhint("Update promote, or export the project anew.")));
+}
+
+/* Refuse a document that is not one by the schema, with the places. */
+static void
+check_document(const Sql *sql, const Jsonb *document)
+{
+	static Statement read = {"SELECT promote.document_schema()"};
+	Violations	violations = {.count = 0};
+	JsonbValue	view = json_view(document);
+	SqlRows		rows;
+
+	if (VARSIZE(document) > MAX_BYTES)
+		ereport(ERROR,
+				(errcode(PM_TOO_LARGE),
+				 errmsg("the document is too large"),
+				 errdetail("It has %zu bytes, and the limit is %d.", (size_t) VARSIZE(document), MAX_BYTES),
+				 errhint("Leave the releases out, and publish them by promote.publish_release.")));
+	check_version(document);
+	initStringInfo(&violations.told);
+	rows = sql_run(sql, &read);
+	if (!schema_validate(schema_compile(sql_jsonb(&rows, 0)), &view, note_violation, &violations))
+		ereport(ERROR,
+				(errcode(PM_INVALID_DOCUMENT),
+				 errmsg_plural("the document breaks its schema in %d place", "the document breaks its schema in %d places",
+							   violations.count, violations.count),
+				 errdetail("%s", violations.told.data),
+				 errhint("promote.document_schema() says what it has.")));
+}
+
+/* The name of the project that a document declares, which passed the schema. */
+static char *
+document_project(const Jsonb *document)
+{
+	JsonbValue	project;
+	JsonbValue	name;
+
+	(void) json_find_in(document, "project", &project);
+	(void) json_find(&project, "project", &name);
+	return pnstrdup(name.val.string.val, name.val.string.len);
+}
+
+/* ---- what is told ---- */
+
+/* Keep a declaration, which may live in what a statement returned, as one of the rows of the result. */
+void
+document_say(Applying *applying, const Declaration *said)
+{
+	MemoryContext inner = MemoryContextSwitchTo(applying->context);
+	Declaration *kept = palloc(sizeof(Declaration));
+
+	*kept = (Declaration) {
+		pstrdup(said->kind), pstrdup(said->name), pstrdup(said->action),
+		(Jsonb *) DatumGetPointer(datumCopy(JsonbPGetDatum(said->changes), false, -1))
+	};
+	applying->said = lappend(applying->said, kept);
+	MemoryContextSwitchTo(inner);
+}
+
+/* Does the caller lack a grant?  It is noted, each once. */
+static bool
+lacks(Applying *applying, const char *action, const char *project, const char *environment)
+{
+	MemoryContext inner;
+	char	   *told;
+	ListCell   *cell;
+
+	if (grants_role_may(applying->sql->user, action, project, environment))
+		return false;
+	told = project == NULL ? psprintf("\"%s\" for all projects", action) :
+		environment == NULL ? psprintf("\"%s\" for all of project \"%s\"", action, project) :
+		psprintf("\"%s\" for environment \"%s\" of project \"%s\"", action, environment, project);
+	foreach(cell, applying->missing)
+		if (strcmp(lfirst(cell), told) == 0)
+			return true;
+	inner = MemoryContextSwitchTo(applying->context);
+	applying->missing = lappend(applying->missing, pstrdup(told));
+	MemoryContextSwitchTo(inner);
+	return true;
+}
+
+/* Does the caller lack the grant of the kind for a row? */
+static bool
+lacks_of_kind(Applying *applying, const DeclaredKind *kind, const Jsonb *given)
+{
+	return lacks(applying, kind->action, kind->everywhere ? NULL : declare_given(given, "project"),
+				 declare_given(given, "environment"));
+}
+
+/* Does the caller lack any grant that a change, or a new row, takes? */
+static bool
+lacks_any(Applying *applying, DeclaredKind *kind, const Jsonb *given, const Declaration *declaration)
+{
+	bool		of_kind = strcmp(declaration->action, "change") != 0;
+	bool		missing = false;
+	JsonbValue	name;
+
+	json_foreach_in(change, &declaration->changes->root)
+	{
+		const char *action;
+
+		(void) json_find(&change.value, "column", &name);
+		action = kind_column(kind, pnstrdup(name.val.string.val, name.val.string.len))->declared->action;
+		if (action == NULL)
+			of_kind = true;
+		else
+			missing |= lacks(applying, action, declare_given(given, "project"), declare_given(given, "environment"));
+	}
+	return (of_kind && lacks_of_kind(applying, kind, given)) | missing;
+}
+
+/* Refuse a caller who lacks grants, with all of them. */
+static void
+require_grants(const Applying *applying)
+{
+	StringInfoData told;
+
+	if (applying->missing == NIL)
+		return;
+	initStringInfo(&told);
+	for (int i = 0; i < list_length(applying->missing) && i < MAX_TOLD; i++)
+		appendStringInfo(&told, "%s%s", i > 0 ? ", " : "", (char *) list_nth(applying->missing, i));
+	ereport(ERROR,
+			(errcode(PM_NOT_GRANTED),
+			 errmsg("not allowed: to apply the document"),
+			 errdetail("Role \"%s\" has no grant %s%s.", GetUserNameFromId(applying->sql->user, false), told.data,
+					   list_length(applying->missing) > MAX_TOLD ? ", and others" : ""),
+			 errhint("Who has \"admin\" there can give it: promote.grant_action.")));
+}
+
+/* ---- rows ---- */
+
+/* What an error is about.  An error context callback. */
+static void
+tell_place(void *state)
+{
+	const Applying *applying = state;
+
+	if (applying->place > 0)
+		errcontext("the document's %s, element %d", applying->section->name, applying->place);
+	else if (applying->section)
+		errcontext("the document's %s", applying->section->name);
+}
+
+/* A scope that looks, with the rights of the owner: what it finds is told only to who may see it. */
+static Sql
+looking(const Applying *applying)
+{
+	Sql			look = *applying->sql;
+
+	look.reads = true;
+	look.user = tables_owner();
+	return look;
+}
+
+/* Make one row what the document says. */
+static void
+apply_element(Applying *applying, const DocumentElement *element)
+{
+	DeclaredKind *kind = declare_kind(applying->section->kind);
+	Declaration declaration;
+	Sql			look = looking(applying);
+
+	if (element->twice)
+		ereport(ERROR,
+				(errcode(PM_INVALID_DOCUMENT),
+				 errmsg("the document declares a %s twice", applying->section->kind),
+				 errdetail("Element %d of %s has the key of another one.", element->place, applying->section->name),
+				 errhint("Take one of them out.")));
+	declare_row(&look, kind, element->given, DECLARE_WHOLE, &declaration);
+	if (strcmp(declaration.action, "keep") != 0)
+	{
+		if (lacks_any(applying, kind, element->given, &declaration) || applying->missing != NIL)
+			return;
+		declare_row(applying->sql, kind, element->given, DECLARE_WHOLE, &declaration);
+	}
+	document_say(applying, &declaration);
+}
+
+/* Make the rows of a section what the document says. */
+static void
+apply_section(Applying *applying, DocumentSection *section)
+{
+	List	   *elements;
+	ListCell   *cell;
+
+	applying->section = section;
+	elements = section_elements(applying->sql, section, applying->project, applying->document);
+	foreach(cell, elements)
+	{
+		const DocumentElement *element = lfirst(cell);
+
+		CHECK_FOR_INTERRUPTS();
+		applying->place = section->single ? 0 : element->place;
+		apply_element(applying, element);
+	}
+	applying->place = 0;
+	if (strcmp(section->kind, "instance") == 0)
+		document_apply_states(applying, elements);
+}
+
+/* A row of the project as declare_gone takes it. */
+static Jsonb *
+named_row(const Applying *applying, const Jsonb *row)
+{
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	json_build_fields(&builder, row);
+	json_build_field(&builder, "project", applying->project);
+	return json_builder_finish(&builder);
+}
+
+/* Delete the rows of a section that the document lacks. */
+static void
+prune_section(Applying *applying, DocumentSection *section)
+{
+	DeclaredKind *kind = declare_kind(section->kind);
+	List	   *rows;
+	ListCell   *cell;
+
+	applying->section = section;
+	rows = section_rows(applying->sql, section, applying->project, applying->document, false);
+	foreach(cell, rows)
+	{
+		Jsonb	   *given = named_row(applying, lfirst(cell));
+		Declaration declaration;
+
+		CHECK_FOR_INTERRUPTS();
+		if (lacks_of_kind(applying, kind, given) || applying->missing != NIL)
+			continue;
+		declare_gone(applying->sql, kind, given, &declaration);
+		document_say(applying, &declaration);
+	}
+}
+
+/* Delete the rows that the document lacks of sections whose rows others refer to, or not: the last ones first. */
+static void
+prune_sections(Applying *applying, bool leaves)
+{
+	for (int i = document_section_count - 1; applying->prune && i >= 0; i--)
+	{
+		DocumentSection *section = &document_sections[i];
+
+		if (!section->single && !section->shared && section->leaves == leaves)
+			prune_section(applying, section);
+	}
+}
+
+/* ---- the call ---- */
+
+/* Make the project what the document says.  A step of attempt. */
+static void
+apply_all(void *state)
+{
+	Applying   *applying = state;
+	ErrorContextCallback place = {.previous = error_context_stack,.callback = tell_place,.arg = applying};
+
+	error_context_stack = &place;
+	prune_sections(applying, true);
+	for (int i = 0; i < document_section_count; i++)
+		apply_section(applying, &document_sections[i]);
+	prune_sections(applying, false);
+	error_context_stack = place.previous;
+	require_grants(applying);
+}
+
+/* Let those who apply documents to one project follow each other. */
+static void
+lock_project(const char *project)
+{
+	LockDatabaseObject(table_oid("project"), hash_bytes((const unsigned char *) project, strlen(project)), LOCK_DOCUMENT,
+					   ExclusiveLock);
+}
+
+/* Apply a document, by the arguments behind it. */
+static Datum
+apply_document(FunctionCallInfo fcinfo, const Jsonb *document)
+{
+	Applying	applying = {
+		.document = document,
+		.prune = argument_bool(fcinfo, 1, false),
+		.message = argument_text(fcinfo, 3),
+		.context = CurrentMemoryContext
+	};
+	ListCell   *cell;
+	int			level;
+	Sql			sql;
+
+	InitMaterializedSRF(fcinfo, 0);
+	sql_enter(&sql);
+	check_document(&sql, document);
+	sql_leave(&sql);
+	applying.project = document_project(document);
+	access_require_in("configure", applying.project, NULL);
+	lock_project(applying.project);
+	sql_enter(&sql);
+	level = NewGUCNestLevel();
+	sql_pin_output();
+	applying.sql = &sql;
+	if (argument_bool(fcinfo, 2, false))
+		attempt_and_undo(apply_all, &applying);
+	else
+		apply_all(&applying);
+	AtEOXact_GUC(false, level);
+	foreach(cell, applying.said)
+		result_put(fcinfo, AS_DECLARATION((const Declaration *) lfirst(cell)));
+	sql_leave(&sql);
+	return (Datum) 0;
+}
+
+/* Refuse a call without a document. */
+static void
+require_document(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("the document is missing"),
+				 errdetail("The argument is null."),
+				 errhint("Pass one such as promote.export_project returns.")));
+}
+
+/* promote.apply_document(document jsonb, prune boolean, dry_run boolean, message text) returns setof declaration */
+Datum
+promote_apply_document(PG_FUNCTION_ARGS)
+{
+	require_document(fcinfo);
+	return apply_document(fcinfo, PG_GETARG_JSONB_P(0));
+}
+
+/* promote.apply_text(document text, prune boolean, dry_run boolean, message text) returns setof declaration */
+Datum
+promote_apply_text(PG_FUNCTION_ARGS)
+{
+	require_document(fcinfo);
+	return apply_document(fcinfo, DatumGetJsonbP(DirectFunctionCall1(promote_yaml_to_jsonb, PG_GETARG_DATUM(0))));
+}

@@ -1,0 +1,45 @@
+/*
+ * section.h: the sections of a project's document, each of rows of one kind.
+ */
+#ifndef PROMOTE_DECLARE_SECTION_H
+#define PROMOTE_DECLARE_SECTION_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "base/sql.h"
+#include "declare/declare.h"
+
+#define DOCUMENT_VERSION 1
+
+/* A section. */
+typedef struct DocumentSection
+{
+	const char *name;			/* its key in documents, of an array of rows */
+	const char *kind;
+	const char *of_project;		/* which rows t are of project $1; NULL: those with that project */
+	bool		single;			/* is it one row, and no array? */
+	bool		shared;			/* do other projects use the rows, so that none is deleted? */
+	bool		leaves;			/* does nothing refer to the rows, so that they are deleted before all else? */
+	Statement	list;			/* made at first use in a backend, as the next one */
+	Statement	unpack;
+} DocumentSection;
+
+/* An element of a section that is to be applied. */
+typedef struct DocumentElement
+{
+	Jsonb	   *given;			/* as declare_row takes it */
+	int32		place;			/* in the section, from 1 */
+	bool		twice;			/* does another one have its key? */
+} DocumentElement;
+
+extern DocumentSection document_sections[];
+extern const int document_section_count;
+
+extern List *section_rows(const Sql *sql, DocumentSection *section, const char *project, const Jsonb *document,
+						  bool read_only);
+extern List *section_elements(const Sql *sql, DocumentSection *section, const char *project, const Jsonb *document);
+
+#endif							/* PROMOTE_DECLARE_SECTION_H */
