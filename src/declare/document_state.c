@@ -17,6 +17,7 @@
 #include "json/writer.h"
 #include "parse/version.h"
 #include "promotion/proposal.h"
+#include "promotion/proposal_single.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 
