@@ -40,11 +40,13 @@ CREATE FUNCTION promote_internal.forkable(
                    WHERE EXISTS (SELECT FROM promote.bundle_release AS b
                                   WHERE b.bundle = f.bundle AND b.remote_references ? d.field)) AS r
         )
-        SELECT f.component, CASE WHEN f.problem IS NOT NULL THEN 'unconfigured' END, f.problem, f.pins,
-               (SELECT pg_catalog.array_agg(n.needs ORDER BY n.needs COLLATE "C")
-                  FROM needed AS n
-                 WHERE n.component = f.component AND n.needs NOT IN (SELECT o.component FROM forked AS o))
-          FROM forked AS f;
+        SELECT f.component, CASE WHEN f.problem IS NOT NULL THEN 'unconfigured' END, f.problem, f.pins, m.missing
+          FROM forked AS f
+          LEFT JOIN (
+               SELECT n.component, pg_catalog.array_agg(n.needs ORDER BY n.needs COLLATE "C") AS missing
+                 FROM needed AS n
+                WHERE n.needs NOT IN (SELECT o.component FROM forked AS o)
+                GROUP BY 1) AS m ON m.component = f.component;
     END;
 REVOKE ALL ON FUNCTION promote_internal.forkable(text, text, text[], jsonb, boolean, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.forkable(text, text, text[], jsonb, boolean, boolean, boolean) IS
