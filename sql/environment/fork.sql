@@ -6,7 +6,7 @@ CREATE FUNCTION promote_internal.forkable(
     RETURNS TABLE (component text, code text, problem text, pins boolean, missing text[])
     LANGUAGE sql STABLE ROWS 20
     BEGIN ATOMIC
-        WITH forked AS MATERIALIZED (
+        WITH RECURSIVE forked AS MATERIALIZED (
             SELECT i.component::text, n.problem,
                    COALESCE(COALESCE(c.version_policy, CASE WHEN $7 THEN e.version_policy END) = 'pinned', false) AS pins,
                    c.bundle, CASE WHEN $7 THEN e.reference_defaults END AS defaults
@@ -22,12 +22,21 @@ CREATE FUNCTION promote_internal.forkable(
              WHERE i.project = $1 AND i.environment = $2
                AND ($3 IS NULL OR i.component = ANY ($3))
                AND ($4 IS NULL OR a.attributes @> $4)
-        ), needed AS (
-            SELECT f.component, n.component AS needs
+        ), needed (component, needs) AS (
+            SELECT f.component, d.depends_on::text
               FROM forked AS f
-             CROSS JOIN LATERAL promote_internal.components_around($1, f.component, 'PROVISION') AS n
-              JOIN promote.instance AS o ON o.project = $1 AND o.environment = $2 AND o.component = n.component
+             CROSS JOIN LATERAL (
+                  SELECT d.depends_on FROM promote.component_dependency AS d
+                   WHERE d.project = $1 AND d.component = f.component OFFSET 0) AS d
              UNION
+            SELECT n.component, d.depends_on::text
+              FROM needed AS n
+             CROSS JOIN LATERAL (
+                  SELECT d.depends_on FROM promote.component_dependency AS d
+                   WHERE d.project = $1 AND d.component = n.needs OFFSET 0) AS d
+             -- what the fork gets says itself what it would miss
+             WHERE n.needs NOT IN (SELECT o.component FROM forked AS o)
+        ), referred (component, needs) AS (
             SELECT f.component, pg_catalog.substring(r.reference, '^component://([^-/?#]+)([/?#]|$)')
               FROM forked AS f
              CROSS JOIN LATERAL (
@@ -39,12 +48,22 @@ CREATE FUNCTION promote_internal.forkable(
                     FROM pg_catalog.jsonb_each_text(f.defaults) AS d (field, reference)
                    WHERE EXISTS (SELECT FROM promote.bundle_release AS b
                                   WHERE b.bundle = f.bundle AND b.remote_references ? d.field)) AS r
+        ), missed AS (
+            SELECT n.component, n.needs
+              FROM needed AS n
+             CROSS JOIN LATERAL (
+                  SELECT FROM promote.instance AS o
+                   WHERE o.project = $1 AND o.environment = $2 AND o.component = n.needs LIMIT 1) AS o
+             WHERE n.needs NOT IN (SELECT o.component FROM forked AS o)
+             UNION
+            SELECT r.component, r.needs FROM referred AS r WHERE r.needs NOT IN (SELECT o.component FROM forked AS o)
         )
-        SELECT f.component, CASE WHEN f.problem IS NOT NULL THEN 'unconfigured' END, f.problem, f.pins,
-               (SELECT pg_catalog.array_agg(n.needs ORDER BY n.needs COLLATE "C")
-                  FROM needed AS n
-                 WHERE n.component = f.component AND n.needs NOT IN (SELECT o.component FROM forked AS o))
-          FROM forked AS f;
+        SELECT f.component, CASE WHEN f.problem IS NOT NULL THEN 'unconfigured' END, f.problem, f.pins, m.missing
+          FROM forked AS f
+          LEFT JOIN (
+               SELECT n.component, pg_catalog.array_agg(n.needs ORDER BY n.needs COLLATE "C") AS missing
+                 FROM missed AS n
+                GROUP BY 1) AS m ON m.component = f.component;
     END;
 REVOKE ALL ON FUNCTION promote_internal.forkable(text, text, text[], jsonb, boolean, boolean, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.forkable(text, text, text[], jsonb, boolean, boolean, boolean) IS

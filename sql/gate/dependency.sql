@@ -4,20 +4,25 @@ CREATE FUNCTION promote_internal.components_around(project text, component text,
     RETURNS TABLE (component text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 5
     BEGIN ATOMIC
+        -- whole keys are looked up, whatever the planner believes of the table
         WITH RECURSIVE needed (component) AS (
             SELECT d.depends_on::text FROM promote.component_dependency AS d
              WHERE $3 = 'PROVISION' AND d.project = $1 AND d.component = $2
              UNION
             SELECT d.depends_on::text
               FROM needed AS n
-              JOIN promote.component_dependency AS d ON d.project = $1 AND d.component = n.component
+             CROSS JOIN LATERAL (
+                  SELECT d.depends_on FROM promote.component_dependency AS d
+                   WHERE d.project = $1 AND d.component = n.component OFFSET 0) AS d
         ), needing (component) AS (
             SELECT d.component::text FROM promote.component_dependency AS d
              WHERE $3 = 'DECOMMISSION' AND d.project = $1 AND d.depends_on = $2
              UNION
             SELECT d.component::text
               FROM needing AS n
-              JOIN promote.component_dependency AS d ON d.project = $1 AND d.depends_on = n.component
+             CROSS JOIN LATERAL (
+                  SELECT d.component FROM promote.component_dependency AS d
+                   WHERE d.project = $1 AND d.depends_on = n.component OFFSET 0) AS d
         )
         SELECT n.component FROM needed AS n
          UNION ALL

@@ -342,6 +342,7 @@ my @cases = (
 	[ 'edit by_path', 'path', 'whole' ],
 	[ 'edit', 'instance', 'whole' ],
 	[ 'grounds edit_here', 'block', 'back_whole' ],
+	[ 'edit_here', 'plan', 'plan_whole', 'same' ],
 	[ '', 'edit_here', 'deploy_whole' ],
 	[ 'edit_here plan', 'work', 'deploy_whole' ],
 	[ '', 'deploy', 'deploy_whole', 'same' ],
