@@ -68,7 +68,8 @@ function withExtensions(service) {
   };
   const refusal = ({ error }) => (error ? JSON.parse(error.extensions?.detail ?? error.detail ?? "{}") : {});
 
-  const CONFIGURE = `mutation ($i: ConfigureInstanceInput!) { configureInstance(input: $i) { result { newRevision } } }`;
+  const CONFIGURE = `mutation ($i: ConfigureInstanceInput!) {
+    configureInstance(input: $i) { result { newRevision } } }`;
   const DEPLOY = `mutation { deployInstance(input: { instance: "${PRODUCTION}" }) { result { deployment status } } }`;
   const CLAIM = `mutation ($a: [String!]) { claimDeployment(input: { worker: "graphql", actions: $a }) {
     result { instance deployment fencing } } }`;
@@ -110,14 +111,17 @@ function withExtensions(service) {
   check((await carryOut("PROVISION")).instance === PRODUCTION, "a deployment, carried out");
 
   answer = await must(...ann, "{ allProjects { nodes { project } } allInstances { nodes { name } } }");
-  check(answer.allProjects.nodes.map((p) => p.project).join() === "shop", "of projects only those that the role may see");
+  check(answer.allProjects.nodes.map((p) => p.project).join() === "shop",
+    "of projects only those that the role may see");
   check(answer.allInstances.nodes.map((i) => i.name).sort().join() === `${PRODUCTION},${STAGING}`, "... and instances");
   refused = refusal(await ask("portal_owners", "bob@example.com", CONFIGURE, { i: { instance: STAGING, patch: {} } }));
   check(refused.grants?.[0].action === "configure", "a role that may only vote configures nothing");
 
-  // Whatever can be read is read as it is, with all its columns.
+  // Whatever can be read is read as it is, with all its columns; but two tables of promote's own, which are in nobody's
+  // interest, have a key of a type that PostGraphile does not know, and are refused by it.
+  const unknown = ["allNotices", "allRuleChanges"];
   const unread = [];
-  const all = queries.filter((name) => name.startsWith("all"));
+  const all = queries.filter((name) => name.startsWith("all") && !unknown.includes(name));
   for (const name of all) {
     const nodes = getNamedType(getNamedType(schema.getQueryType().getFields()[name].type).getFields().nodes.type);
     const columns = Object.values(nodes.getFields()).filter((field) => isLeafType(getNamedType(field.type)));

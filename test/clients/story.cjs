@@ -66,14 +66,17 @@ async function carryOut(db, action) {
   check(promoted.new_revision === 2 && promoted.destination === PRODUCTION, "a promotion; null is the default");
   check((await one(pool, "SELECT actor FROM promote.revision WHERE environment = 'production' AND revision = 2")).actor
     === "ann@example.com", "... by the person who was named");
-  check((await one(pool, "SELECT promote.current_actor() AS actor")).actor === "portal", "... for that transaction alone");
+  check((await one(pool, "SELECT promote.current_actor() AS actor")).actor === "portal",
+    "... for that transaction alone");
   const plans = [];
   for (let carried; (carried = await carryOut(pool, "PLAN")); ) plans.push(carried.claim);
-  check(plans.some((plan) => plan.instance === PRODUCTION && plan.params.replicas === 2), "plans, by a list of actions");
+  check(plans.some((plan) => plan.instance === PRODUCTION && plan.params.replicas === 2),
+    "plans, by a list of actions");
 
   // An array becomes one of PostgreSQL's: a document that is an array has to be a text.
   const patch = [{ op: "replace", path: "/replicas", value: 3 }];
-  const wrong = await one(pool, "SELECT jsonb_typeof(promote.jsonb_apply_patch($1, $2)) AS type", { replicas: 2 }, patch)
+  const wrong = await one(pool, "SELECT jsonb_typeof(promote.jsonb_apply_patch($1, $2)) AS type",
+    { replicas: 2 }, patch)
     .catch((error) => error.code);
   check(/^(22|PM)/.test(wrong), "an array as it is, is no document");
   check((await one(pool, "SELECT promote.jsonb_apply_patch($1, $2) AS d", { replicas: 2 }, JSON.stringify(patch))).d
@@ -81,7 +84,8 @@ async function carryOut(db, action) {
 
   // ---- refusals ----
 
-  let document = await refused(pool, "SELECT promote.configure_instance($1, $2)", STAGING, { size: "huge", replicas: 0 });
+  let document = await refused(pool, "SELECT promote.configure_instance($1, $2)", STAGING,
+    { size: "huge", replicas: 0 });
   check(document.condition === "invalid_params" && document.code === "PM103" && document.instance === STAGING,
     "a refusal as JSON");
   check(document.violations.map((v) => v.path).join() === ".size,.replicas", "... with the paths of what is wrong");
@@ -124,7 +128,8 @@ async function carryOut(db, action) {
   check((await waiting) === "57014", "a statement that waits is cancelled");
   await first.query("COMMIT");
   await second.query("SET statement_timeout = '50ms'");
-  check((await second.query("SELECT pg_sleep(10)").catch((error) => error.code)) === "57014", "... or runs out of time");
+  check((await second.query("SELECT pg_sleep(10)").catch((error) => error.code)) === "57014",
+    "... or runs out of time");
   await second.query("RESET statement_timeout");
   check((await count()) === before + 1, "... and has written nothing");
   first.release();
@@ -133,8 +138,10 @@ async function carryOut(db, action) {
 
   const named = { name: "preview", text: "SELECT * FROM promote.preview_promotion($1, $2, $3)" };
   let rows;
-  for (let n = 0; n < 8; n++) ({ rows } = await second.query({ ...named, values: [STAGING, PRODUCTION, { size: "small" }] }));
-  check(rows.length > 0 && rows.every((row) => /^(release|\.)/.test(row.path)), "a statement that is prepared and asked again and again");
+  for (let n = 0; n < 8; n++)
+    ({ rows } = await second.query({ ...named, values: [STAGING, PRODUCTION, { size: "small" }] }));
+  check(rows.length > 0 && rows.every((row) => /^(release|\.)/.test(row.path)),
+    "a statement that is prepared and asked again and again");
   const binary = await second.query({ binary: true, values: [done.deployment],
     text: "SELECT deployment, created_at, status FROM promote.deployment " +
       "WHERE deployment = $1 AND environment = 'production'" });

@@ -1,4 +1,4 @@
-"""The whole story by psycopg 3. POOLED: behind a pool in transaction mode, what needs a session of one's own is left out."""
+"""The whole story by psycopg 3. POOLED: behind a pool in transaction mode, without what needs a session of its own."""
 import json
 import os
 import threading
@@ -83,7 +83,8 @@ check(claims[0]["params"]["size"] == "small", "... with params as a dictionary")
 
 # ---- refusals ----
 
-document, error = refused(db, "SELECT promote.configure_instance(%s, %s)", STAGING, Jsonb({"size": "huge", "replicas": 0}))
+document, error = refused(db, "SELECT promote.configure_instance(%s, %s)", STAGING,
+                          Jsonb({"size": "huge", "replicas": 0}))
 check(document.get("condition") == "invalid_params" and document["instance"] == STAGING, "a refusal as JSON")
 check([v["path"] for v in document["violations"]] == [".size", ".replicas"], "... with the paths of what is wrong")
 check(error.sqlstate == document["sqlstate"] == "PM103", "... and its SQLSTATE")
@@ -91,8 +92,8 @@ document, error = refused(db, "SELECT promote.deploy_instance(%s)", PRODUCTION)
 check("approval" in [b["code"] for b in document.get("blockers", [])], "what blocks, by codes")
 visitor = connect("visitor")
 document, error = refused(visitor, "SELECT promote.deploy_instance(%s)", PRODUCTION)
-check(document.get("grants") == [{"role": "visitor", "action": "deploy", "project": "shop", "environment": "production"}],
-      "a grant that is missing")
+check(document.get("grants") == [{"role": "visitor", "action": "deploy", "project": "shop",
+                                  "environment": "production"}], "a grant that is missing")
 document, error = refused(db, "SELECT promote.promote_many(%s, %s)", [STAGING] * 2, ["shop-none-db", "shop-x"])
 check(sorted(r["condition"] for r in document.get("refused", [])) == ["invalid_name", "not_found"],
       "lists as arrays, and what is refused of them")
@@ -164,11 +165,12 @@ if not POOLED:
 # ---- prepared statements, and binary results ----
 
 for n in range(8):
-    row = db.execute("SELECT * FROM promote.preview_promotion(%s, %s, %s)", (STAGING, PRODUCTION, Jsonb({"size": "small"})),
-                     prepare=not POOLED, binary=True).fetchone()
+    row = db.execute("SELECT * FROM promote.preview_promotion(%s, %s, %s)",
+                     (STAGING, PRODUCTION, Jsonb({"size": "small"})), prepare=not POOLED, binary=True).fetchone()
 check(row["path"].startswith(("release", ".")), "a statement that is prepared and asked again and again")
 with db.cursor(binary=True, row_factory=namedtuple_row) as cursor:
-    row = cursor.execute("SELECT * FROM promote.deployment WHERE status = 'COMPLETED' AND action = 'PROVISION'").fetchone()
+    row = cursor.execute("SELECT * FROM promote.deployment WHERE status = 'COMPLETED' AND action = 'PROVISION'"
+                         ).fetchone()
     check(isinstance(row.rendered_digest, bytes) and row.created_at.tzinfo is not None and row.deployment > 0,
           "binary results: bytes, times, numbers")
     row = cursor.execute("SELECT params FROM promote.config_as_of(%s, now())", [STAGING]).fetchone()

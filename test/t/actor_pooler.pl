@@ -6,9 +6,10 @@ use strict;
 use warnings;
 use Test::More;
 use IO::Socket::UNIX;
+use ClientTest;
 use PromoteTest;
 
-my ($pgbouncer) = grep { -x } qw(/usr/sbin/pgbouncer /usr/bin/pgbouncer /usr/local/bin/pgbouncer);
+my $pgbouncer = ClientTest::program('pgbouncer');
 plan skip_all => 'no pgbouncer' if !defined $pgbouncer;
 
 my $node = PromoteTest->new;

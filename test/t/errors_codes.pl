@@ -16,7 +16,8 @@ my %documented = map { $_ => 1 } PromoteTest::slurp('doc/reference/errors.md') =
 is_deeply([sort keys %documented], [sort keys %defined], 'doc/reference/errors.md lists all of them and no others');
 
 my %named = map { $_ => 1 } PromoteTest::slurp('src/base/refusal.c') =~ /\bCONDITION\((\w+)\)[,\n]/g;
-is_deeply([sort map { "PM_$_" } keys %named], [sort values %defined], 'src/base/refusal.c has the names of all of them');
+is_deeply([sort map { "PM_$_" } keys %named], [sort values %defined],
+	'src/base/refusal.c has the names of all of them');
 
 my %called = PromoteTest::slurp('doc/reference/refusal.md') =~ /`(PM\d{3})` `(\w+)`/g;
 is_deeply(\%called, { map { $_ => lc($defined{$_} =~ s/^PM_//r) } keys %defined }, 'doc/reference/refusal.md has them, too');

@@ -47,7 +47,7 @@ my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo "
 	. "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='";
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
-	(map { ("reference/$_" => $registry) } qw(actor audit configure refusal dependency deploy deployment path plan prune
+	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
 		remote_reference
 		verify worker)),
 	(map { ("reference/$_" => $deployed) } qw(apply archive blame chain compare decommission drift environment fork gate
@@ -74,7 +74,8 @@ my %setup = (
 		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')",
 	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{\"size\": \"large\"}'), "
 		. "promote.configure_instance('ecomm-production-db', '{\"size\": \"small\"}')" }
-		'reference/grants', 'reference/access'),
+		'reference/grants', 'reference/access', 'reference/refusal', 'reference/postgrest', 'reference/hasura',
+		'how-to/use-it-from-an-application'),
 	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(compose revision)));
 
 my %shown;    # the functions that an example with its result calls
