@@ -1,4 +1,5 @@
-# examples/webhook/webhook posts every event to a web server that fails in whatever way: none is lost, those of one subject
+# examples/webhook/webhook posts every event to a web server that fails in whatever way: none is lost, those of one
+# subject
 # come in order, and it can be killed at any moment. What is not taken is put aside, and posted later.
 
 use strict;
@@ -22,15 +23,18 @@ my $dir = tempdir(CLEANUP => 1);
 
 my $node = PromoteTest->shop('hooks', <<'SQL');
 INSERT INTO promote.environment (project, environment) VALUES ('shop', 'production');
-INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1, 5) AS n;
-INSERT INTO promote.instance (project, environment, component) SELECT 'shop', 'production', 'c' || n FROM generate_series(1, 5) AS n;
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1,
+	5) AS n;
+INSERT INTO promote.instance (project, environment, component) SELECT 'shop', 'production', 'c' || n
+	FROM generate_series(1, 5) AS n;
 SQL
 # what the README tells to run
 my ($setup) = PromoteTest::slurp('examples/webhook/README.md') =~ /```sql\n(.*?)```/s;
 $node->query('hooks', $setup =~ s/'ecomm'/'shop'/gr);
 sub change {
 	my ($times) = @_;
-	$node->query('hooks', "SELECT promote.configure_instance('shop-production-c' || 1 + n % 5, jsonb_build_object('n', random()),
+	$node->query('hooks', "SELECT promote.configure_instance('shop-production-c' || 1 + n % 5,
+		jsonb_build_object('n', random()),
 		plan => false) FROM generate_series(1, $times) AS n");
 	return;
 }
@@ -102,8 +106,9 @@ is(hook(@quick, '-a', 2, '-1', 'to-chat', $url), 0, 'a server that does not take
 my @others = grep { !/ shop-production-c2 / } @wanted;
 my @parked = grep { / shop-production-c2 / } @wanted;
 is_deeply([ lines('bad') ], \@others, '... gets all others');
-is($node->query('hooks', "SELECT count(*), count(*) FILTER (WHERE reason = 'status 500'), count(*) FILTER (WHERE reason = 'parked')
-	FROM webhook.dead_letter"), @parked . '|1|' . (@parked - 1), '... these are put aside, and what follows the first is not tried');
+is($node->query('hooks', "SELECT count(*), count(*) FILTER (WHERE reason = 'status 500'),
+	count(*) FILTER (WHERE reason = 'parked') FROM webhook.dead_letter"), @parked . '|1|' . (@parked - 1),
+	'... these are put aside, and what follows the first is not tried');
 is(hook(@quick, '-a', 1, '-r', 'to-chat', $url), 1, 'trying again is of no use yet');
 is($node->query('hooks', 'SELECT count(*) FROM webhook.dead_letter'), scalar @parked, '... and loses nothing');
 unlink "$dir/bad.bad";
