@@ -71,4 +71,23 @@ is($other->query('crowd', "SELECT count(*) FROM promote.environment WHERE enviro
 is($other->query('crowd', "SELECT count(*) - count(DISTINCT position), min(position) FILTER (WHERE subject ~ '/e')
 	> $last FROM promote.audit_log"), '0|t', '... each behind what was restored, in places of its own');
 
+# ---- pg_upgrade, which keeps the numbers of transactions ----
+
+chomp(my $bindir = `@{[ $ENV{PG_CONFIG} || 'pg_config' ]} --bindir`);
+SKIP: {
+	skip 'there is no pg_upgrade', 3 if !-x "$bindir/pg_upgrade";
+	my $upgraded = PromoteTest->new;
+	$upgraded->stop;
+	$node->stop;
+	my ($rc, $out, $err) = $node->run($node->as_owner('sh', '-c', 'cd ' . $upgraded->dir
+		. " && '$bindir/pg_upgrade' -b '$bindir' "
+		. "-B '$bindir' -d " . $node->data . ' -D ' . $upgraded->data . ' -U postgres -s ' . $upgraded->dir));
+	is($rc, 0, 'upgraded') or diag "$out$err";
+	$upgraded->start;
+	is($events->($upgraded, 'old'), $all, '... everything is there to be read, in the same places');
+	$upgraded->query('old', q{SELECT promote.configure_instance('shop-production-db', '{"n": 3}')});
+	like($consumed->($upgraded, 'old'), qr/^\Q$waiting\E\n.*revision\.created\n.*deployment\.created$/s,
+		'... and what happens next comes behind all that');
+}
+
 done_testing();
