@@ -306,6 +306,7 @@ promote_next_events(PG_FUNCTION_ARGS)
 	Sql			sql;
 
 	access_require_sight(NULL);
+	require_accountable(rights_role());
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	require_consumer(&sql, name, false, &consumer);

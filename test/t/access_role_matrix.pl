@@ -529,8 +529,9 @@ $node->query('matrix', join '',
 	map { my $try = $_; sprintf "INSERT INTO public.uncalled SELECT %s, provolatile = 'v', %s FROM pg_proc WHERE "
 	. "oid = %s::regprocedure;\n",
 	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
-		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do
-		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances)\(/ } @tries);
+		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do. A position alone is none
+		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances
+			|next_position)\(/x } @tries);
 $node->query('matrix', <<'SQL');
 CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -121,6 +121,28 @@ is($node->query('order', 'SELECT count(*) FROM promote.audit_log AS a JOIN promo
 	'positions rise along each chain');
 is($node->query('order', 'SELECT count(*) FROM promote.verify_audit()'), 0, 'and the log verifies');
 
+# ---- a transaction with one snapshot ----
+
+my ($one, $two) = map { Session->new($node, 'order') } 1, 2;
+$one->ask("SELECT promote.register_consumer('both', after_position => 0);");
+my @places = split /\n/, $one->ask("SELECT position FROM promote.next_events('both', 20);");
+for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
+	my ($low, $high) = splice @places, 0, 2;
+	$one->ask("BEGIN ISOLATION LEVEL $level;");
+	$one->ask('SELECT count(*) FROM promote.consumer;');
+	is($two->ask("SELECT promote.acknowledge_events('both', $high);"), $high, 'one session acknowledges');
+	like($one->ask("SELECT promote.acknowledge_events('both', $low);"), qr/^(?:PM732|40001) /,
+		"... and another does not go back, at $level");
+	$one->ask('ROLLBACK;');
+	is($node->query('order', q{SELECT position FROM promote.consumer WHERE consumer = 'both'}), $high, '... as is kept');
+}
+$two->ask("BEGIN; SELECT promote.register_consumer('same', after_position => 0);");
+$one->begin("SELECT registered, changed FROM promote.register_consumer('same', events => '{x}', after_position => 0);");
+ok($node->wait_for('order', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $one->backend, 30),
+	'who registers the same waits');
+$two->ask('COMMIT;');
+is($one->answer, 'f|t', '... and changes what is there then');
+
 # ---- what holds the horizon back ----
 
 my $long = Session->new($node, 'order');
