@@ -22,6 +22,8 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
+#include "grant/actor.h"
+#include "grant/role.h"
 #include "ledger/notify_slot.h"
 #include "registry/instance.h"
 
@@ -168,6 +170,8 @@ promote_wait_for_deployment(PG_FUNCTION_ARGS)
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
+	/* what the server does with somebody's objects is not kept waiting */
+	require_accountable(rights_role());
 	if (!PG_ARGISNULL(1) && awaited.deployment < 1)
 		refuse_missing(&key, awaited.deployment);
 	check_transaction();

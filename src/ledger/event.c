@@ -258,8 +258,8 @@ promote_acknowledge_events(PG_FUNCTION_ARGS)
 }
 
 /*
- * Read events by the rights of the caller, and by the snapshot of the statement that calls.  Whatever the statistics are,
- * the index gives the order: nothing is sorted, and nothing is read that is not returned or passed over.
+ * Read events by the rights of the caller, and by the snapshot of the statement that calls.  Whatever the statistics
+ * are, the index gives the order: nothing is sorted, and nothing is read that is not returned or passed over.
  */
 static SqlRows
 read_events(const Sql *sql, const Consumer *consumer, SqlValue max_events)
@@ -281,7 +281,7 @@ read_events(const Sql *sql, const Consumer *consumer, SqlValue max_events)
 	return rows;
 }
 
-/* Move a consumer past events that are not for it, of which the statement's snapshot has shown that there are no others. */
+/* Move a consumer past events that are not for it: the statement's snapshot has shown that there are no others. */
 static void
 pass_over(const Sql *sql, const Consumer *consumer)
 {
@@ -306,6 +306,7 @@ promote_next_events(PG_FUNCTION_ARGS)
 	Sql			sql;
 
 	access_require_sight(NULL);
+	require_accountable(rights_role());
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
 	require_consumer(&sql, name, false, &consumer);

@@ -70,6 +70,7 @@ BEGIN
 			message => w);
 		PERFORM promote.report_health(p || '-' || e || '-db', w, true, w);
 		PERFORM promote.tag_environment(p || '-' || e, 'now', w);
+		PERFORM promote.register_consumer(p || '-' || e, p, e);
 	END LOOP;
 	FOR round IN 1 .. 2 LOOP
 		LOOP
@@ -206,11 +207,11 @@ sub forbidden {
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
-		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
+		compare_deployments wait_for_deployment compare_instances compare_environments compare_structure blame leaf_history
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
-	(map { $_ => 'see' } qw(required_approvals open_votes request_evidence matrix)),
+	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
@@ -231,7 +232,8 @@ my %takes = (
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	verify_audit => 'audit',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
-	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
+	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer
+		resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
 	(map { $_ => 'nobody' } qw(restore_guards config_digest secret_fingerprint)),
 	plan_instance => 'plan',
 	plan_and_deploy => 'plan deploy',
@@ -259,6 +261,7 @@ my %argument = (
 		expected_revisions => 'NULL', plans => 'NULL', preset => 'NULL',
 	idempotency_key => q{'k'}, record => 'true', copy_secrets => 'false', execution_window => 'NULL', checks => q{'{}'},
 		to_revision => 'NULL', at => 'now()', deployment => '1',
+	consumer => q{'reader'}, timeout => q{'0'}, events => 'NULL', after_position => '0',
 	plan => undef, revision => 'NULL', expires_after => 'NULL', soak => q{'0'}, batch => '1', source => q{'scan'},
 		value => q{'v'});
 my %of_type = (text => q{'text'}, integer => '1', bigint => '1', jsonb => q{'{}'}, boolean => 'false',
@@ -526,8 +529,9 @@ $node->query('matrix', join '',
 	map { my $try = $_; sprintf "INSERT INTO public.uncalled SELECT %s, provolatile = 'v', %s FROM pg_proc WHERE "
 	. "oid = %s::regprocedure;\n",
 	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
-		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do
-		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances)\(/ } @tries);
+		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do. A position alone is none
+		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances
+			|next_position)\(/x } @tries);
 $node->query('matrix', <<'SQL');
 CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

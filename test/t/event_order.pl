@@ -1,4 +1,5 @@
-# Writers that commit out of order, roll back, use savepoints and prepare transactions, and consumers that read in batches
+# Writers that commit out of order, roll back, use savepoints and prepare transactions, and consumers that read in
+# batches
 # all the while: each gets every committed event once, and none after a later one. PROMOTE_SEED repeats a run.
 
 use strict;
@@ -15,7 +16,8 @@ note "PROMOTE_SEED=$seed";
 my $writers = 6;
 my $node = PromoteTest->shop('order', <<"SQL", 'max_prepared_transactions = 20', 'max_connections = 40');
 INSERT INTO promote.environment (project, environment) VALUES ('shop', 'production'), ('shop', 'staging');
-INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1, 12) AS n;
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1,
+	12) AS n;
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', e, 'c' || n FROM generate_series(1, 12) AS n, unnest('{staging,production}'::text[]) AS e;
 CREATE TABLE public.done (writer integer);
@@ -66,7 +68,8 @@ my @running = map {
 	$node->spawn('order', "\\set ON_ERROR_STOP 0\n\\i $file\n");
 } 1 .. $writers;
 
-my %consumers = map { $_ => Session->new($node, 'order', '-U', $_ eq 'narrow' ? 'narrow' : 'postgres') } 'all', 'narrow';
+my %consumers = map { $_ => Session->new($node, 'order', '-U', $_ eq 'narrow' ? 'narrow' : 'postgres') } 'all',
+	'narrow';
 my %read = map { $_ => [] } 'all', 'narrow', 'plain';
 my $reader = Session->new($node, 'order');
 my $after = 0;
@@ -87,7 +90,8 @@ sub read_some {
 		my $said = $consumers{$name}->ask("SELECT promote.acknowledge_events('$name', $position);");
 		die "$name was told: $said\n" if $said ne $position;
 	}
-	my @rows = split /\n/, $reader->ask("SELECT position, subject, seq FROM promote.events($after, " . (1 + int rand 30) . ');');
+	my @rows = split /\n/, $reader->ask("SELECT position, subject, seq FROM promote.events($after, " . (1 + int rand 30)
+		. ');');
 	push @{ $read{plain} }, @rows;
 	($after) = split /\|/, $rows[-1] if @rows;
 	return $got || @rows;
@@ -117,6 +121,28 @@ is($node->query('order', 'SELECT count(*) FROM promote.audit_log AS a JOIN promo
 	'positions rise along each chain');
 is($node->query('order', 'SELECT count(*) FROM promote.verify_audit()'), 0, 'and the log verifies');
 
+# ---- a transaction with one snapshot ----
+
+my ($one, $two) = map { Session->new($node, 'order') } 1, 2;
+$one->ask("SELECT promote.register_consumer('both', after_position => 0);");
+my @places = split /\n/, $one->ask("SELECT position FROM promote.next_events('both', 20);");
+for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
+	my ($low, $high) = splice @places, 0, 2;
+	$one->ask("BEGIN ISOLATION LEVEL $level;");
+	$one->ask('SELECT count(*) FROM promote.consumer;');
+	is($two->ask("SELECT promote.acknowledge_events('both', $high);"), $high, 'one session acknowledges');
+	like($one->ask("SELECT promote.acknowledge_events('both', $low);"), qr/^(?:PM732|40001) /,
+		"... and another does not go back, at $level");
+	$one->ask('ROLLBACK;');
+	is($node->query('order', q{SELECT position FROM promote.consumer WHERE consumer = 'both'}), $high, '... as is kept');
+}
+$two->ask("BEGIN; SELECT promote.register_consumer('same', after_position => 0);");
+$one->begin("SELECT registered, changed FROM promote.register_consumer('same', events => '{x}', after_position => 0);");
+ok($node->wait_for('order', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $one->backend, 30),
+	'who registers the same waits');
+$two->ask('COMMIT;');
+is($one->answer, 'f|t', '... and changes what is there then');
+
 # ---- what holds the horizon back ----
 
 my $long = Session->new($node, 'order');
@@ -128,7 +154,8 @@ is($node->query('order', "SELECT count(*) FROM promote.events($last)"), 0,
 is($node->query('order', 'SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL'), 1, '... and is seen');
 $long->ask('ROLLBACK;');
 cmp_ok($node->query('order', "SELECT count(*) FROM promote.events($last)"), '>', 0, '... until it ends');
-$long->ask("BEGIN; SELECT promote.configure_instance('shop-staging-c2', '{\"n\": \"prepared\"}'); PREPARE TRANSACTION 'held';");
+$long->ask(q{BEGIN; SELECT promote.configure_instance('shop-staging-c2', '{"n": "prepared"}');
+	PREPARE TRANSACTION 'held';});
 $last = $node->query('order', 'SELECT max(position) FROM promote.events(0, 100000)');
 $node->query('order', q{SELECT promote.configure_instance('shop-staging-c1', '{"n": "behind it"}')});
 is($node->query('order', "SELECT count(*) FROM promote.events($last)"), 0, 'so does one that was prepared');
@@ -136,7 +163,8 @@ $node->stop('immediate');
 $node->start;
 is($node->query('order', "SELECT count(*) FROM promote.events($last)"), 0, '... also after a crash');
 $node->query('order', q{COMMIT PREPARED 'held'});
-is($node->query('order', "SELECT string_agg(subject, ' ' ORDER BY position) FROM promote.events($last) WHERE event ~ 'rev'"),
+is($node->query('order', "SELECT string_agg(subject, ' ' ORDER BY position) FROM promote.events($last)
+	WHERE event ~ 'rev'"),
 	'shop-staging-c2 shop-staging-c1', '... and its events come first');
 
 done_testing();

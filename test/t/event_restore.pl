@@ -1,4 +1,5 @@
-# Positions outlive a dump: in a server whose transactions have lower numbers everything that was restored is there to be
+# Positions outlive a dump: in a server whose transactions have lower numbers everything that was restored is there to
+# be
 # read, consumers go on where they were, and what happens next comes behind it.
 
 use strict;
@@ -22,7 +23,8 @@ SQL
 my $first = $node->query('old', q{SELECT min(position) FROM promote.next_events('hook')});
 $node->query('old', "SELECT promote.acknowledge_events('hook', $first)");
 my $events = sub { my ($server, $name, $from) = @_;
-	return $server->query($name, 'SELECT position, subject, seq, event FROM promote.events(' . ($from // 0) . ', 100000)') };
+	return $server->query($name, 'SELECT position, subject, seq, event FROM promote.events(' . ($from // 0)
+		. ', 100000)') };
 my $consumed = sub { my ($server, $name) = @_;
 	return $server->query($name, q{SELECT position, subject, seq, event FROM promote.next_events('hook')}) };
 my $all     = $events->($node, 'old');
@@ -49,7 +51,8 @@ for my $how (sort keys %dumps) {
 	is($other->query($name, "SELECT string_agg(event, ' ' ORDER BY position), min(position) > $last
 		FROM promote.events($last) WHERE subject = 'shop-production-db'"), 'revision.created deployment.created|t',
 		'... what happens next comes behind all that');
-	is($other->query($name, 'SELECT count(*) - count(DISTINCT position) FROM promote.audit_log'), 0, '... and no position twice');
+	is($other->query($name, 'SELECT count(*) - count(DISTINCT position) FROM promote.audit_log'), 0,
+		'... and no position twice');
 	like($consumed->($other, $name), qr/^\Q$waiting\E\n.*revision\.created\n.*deployment\.created$/s,
 		'... nor is any lost to the consumer');
 	is($other->query($name, 'SELECT count(*) FROM promote.verify_audit()'), 0, '... and the log verifies');
@@ -63,8 +66,28 @@ my @sessions = map { $other->spawn('crowd', 'SELECT pg_sleep_until((SELECT query
 	. "'2 s' AS query_start FROM pg_stat_activity WHERE query ~ 'pg_sleep_until') AS s));\n"
 	. "INSERT INTO promote.environment (project, environment) VALUES ('shop', 'e$_');\n") } 1 .. 8;
 $other->finish($_) for @sessions;
-is($other->query('crowd', "SELECT count(*) FROM promote.environment WHERE environment ~ '^e'"), 8, 'a crowd writes at once');
-is($other->query('crowd', "SELECT count(*) - count(DISTINCT position), min(position) FILTER (WHERE subject ~ '/e') > $last
-	FROM promote.audit_log"), '0|t', '... each behind what was restored, in places of its own');
+is($other->query('crowd', "SELECT count(*) FROM promote.environment WHERE environment ~ '^e'"), 8,
+	'a crowd writes at once');
+is($other->query('crowd', "SELECT count(*) - count(DISTINCT position), min(position) FILTER (WHERE subject ~ '/e')
+	> $last FROM promote.audit_log"), '0|t', '... each behind what was restored, in places of its own');
+
+# ---- pg_upgrade, which keeps the numbers of transactions ----
+
+chomp(my $bindir = `@{[ $ENV{PG_CONFIG} || 'pg_config' ]} --bindir`);
+SKIP: {
+	skip 'there is no pg_upgrade', 3 if !-x "$bindir/pg_upgrade";
+	my $upgraded = PromoteTest->new;
+	$upgraded->stop;
+	$node->stop;
+	my ($rc, $out, $err) = $node->run($node->as_owner('sh', '-c', 'cd ' . $upgraded->dir
+		. " && '$bindir/pg_upgrade' -b '$bindir' "
+		. "-B '$bindir' -d " . $node->data . ' -D ' . $upgraded->data . ' -U postgres -s ' . $upgraded->dir));
+	is($rc, 0, 'upgraded') or diag "$out$err";
+	$upgraded->start;
+	is($events->($upgraded, 'old'), $all, '... everything is there to be read, in the same places');
+	$upgraded->query('old', q{SELECT promote.configure_instance('shop-production-db', '{"n": 3}')});
+	like($consumed->($upgraded, 'old'), qr/^\Q$waiting\E\n.*revision\.created\n.*deployment\.created$/s,
+		'... and what happens next comes behind all that');
+}
 
 done_testing();

@@ -60,6 +60,8 @@ my %setup = (
 	(map { ("how-to/$_" => "$configured; $key") } qw(keep-a-secret)),
 	(map { ("how-to/$_" => $configured) } qw(give-an-application-its-grants run-a-worker handle-an-emergency)),
 	'how-to/dump-and-restore' => $deployed,
+	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{}')" } 'reference/event',
+		'reference/wait', 'how-to/send-events-to-a-webhook', 'how-to/replicate-the-history'),
 	'how-to/keep-it-fast-for-years' => $deployed,
 	'how-to/open-an-environment-for-a-tenant' => $registry,
 	'tutorial/staging-to-production' => $key,

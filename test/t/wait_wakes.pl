@@ -11,7 +11,8 @@ use Session;
 my $node = PromoteTest->shop('waits', <<'SQL', 'max_prepared_transactions = 5');
 INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
 VALUES ('shop', 'production', false, false);
-INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1, 20) AS n;
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1,
+	20) AS n;
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', 'production', 'c' || n FROM generate_series(1, 20) AS n;
 SELECT promote.configure_instance(name, '{}') FROM promote.instance;
@@ -26,7 +27,8 @@ sub waits {
 	$waiter->ask($settings) if $settings;
 	$waiter->begin("SELECT status, ended, round(extract(epoch FROM clock_timestamp() - finished_at) * 1000)
 		FROM promote.wait_for_deployment('$instance', timeout => '60 s');");
-	ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend, 30),
+	ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend,
+		30),
 		"$instance is waited for");
 	my $since = time;
 	$do->($instance);
@@ -80,10 +82,12 @@ is($waiter->ask("SELECT status, ended FROM promote.wait_for_deployment('shop-pro
 	'PENDING|f', '... at once');
 is($waiter->ask("SELECT deployment, status FROM promote.wait_for_deployment('shop-production-c1', 1);"),
 	'1|COMPLETED', 'what has ended is not waited for');
-like($waiter->ask("SELECT * FROM promote.wait_for_deployment('shop-production-c1', 9);"), qr/^PM002 /, 'one that is not there');
+like($waiter->ask("SELECT * FROM promote.wait_for_deployment('shop-production-c1', 9);"), qr/^PM002 /,
+	'one that is not there');
 is($waiter->ask('SELECT 1;'), 1, '... and the session goes on');
 $waiter->ask('BEGIN ISOLATION LEVEL REPEATABLE READ;');
-like($waiter->ask("SELECT promote.wait_for_deployment('shop-production-c15');"), qr/^PM407 /, 'a transaction with one snapshot would never see it');
+like($waiter->ask("SELECT promote.wait_for_deployment('shop-production-c15');"), qr/^PM407 /,
+	'a transaction with one snapshot would never see it');
 $waiter->ask('ROLLBACK;');
 
 # what follows a plan
@@ -99,7 +103,8 @@ is($waiter->ask("SELECT action, status, followed_by, not_deployed FROM "
 
 # it holds nothing, and can be cancelled
 $waiter->begin("BEGIN; SELECT promote.wait_for_deployment('shop-production-c17', timeout => '10 min');");
-ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend, 30),
+ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend,
+	30),
 	'somebody waits');
 is($node->query('waits', 'SELECT count(*) FROM pg_locks WHERE relation IS NOT NULL AND pid = ' . $waiter->backend), 0,
 	'... without a lock on any table');

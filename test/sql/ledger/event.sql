@@ -24,7 +24,8 @@ SELECT pg_temp.settle() \g /dev/null
 -- ---- events ----
 SELECT promote.report_health('ecomm-staging-db', 'smoke', true) \g /dev/null
 SELECT promote.open_request('ecomm', 'staging', 'production', '{"components": ["cache"]}') \g /dev/null
-SELECT is(pg_temp.lines('SELECT position, at, project, subject, seq, event, actor FROM promote.events(max_events => 100000)'),
+SELECT is(pg_temp.lines('SELECT position, at, project, subject, seq, event, actor
+    FROM promote.events(max_events => 100000)'),
     pg_temp.lines('SELECT position, at, project, subject, seq, event, actor FROM promote.audit_log ORDER BY position'),
     'all events, by their positions');
 SELECT is_empty('SELECT FROM promote.audit_log AS a JOIN promote.audit_log AS b USING (project, subject)
@@ -51,8 +52,10 @@ SELECT is((SELECT count(*) FROM promote.events(NULL, NULL, NULL, NULL, NULL)), (
     'NULL means the default');
 SELECT is(pg_temp.lines($$SELECT DISTINCT project FROM promote.events(project => 'other')$$), '(other)',
     'of a project');
-SELECT is(pg_temp.lines($$SELECT DISTINCT environment FROM promote.events(project => 'ecomm', environment => 'production')$$), '(production)', 'of an environment');
-SELECT is(pg_temp.lines($$SELECT DISTINCT event FROM promote.events(events => '{revision.created}')$$), '(revision.created)', 'by name');
+SELECT is(pg_temp.lines($$SELECT DISTINCT environment FROM promote.events(project => 'ecomm',
+    environment => 'production')$$), '(production)', 'of an environment');
+SELECT is(pg_temp.lines($$SELECT DISTINCT event FROM promote.events(events => '{revision.created}')$$),
+    '(revision.created)', 'by name');
 SELECT is(count(*), 0::bigint, 'no event shows a value of a configuration')
   FROM promote.events() AS e WHERE e::text ~ 'hush|10\.9|secret"';
 SELECT pg_temp.refuses(format('SELECT * FROM promote.events(max_events => %s)', n), 'PM404', '1 to 100000',
@@ -90,7 +93,8 @@ SELECT is(pg_temp.as_role('test_reader', $$SELECT r FROM promote.register_consum
     format('(f,f,%s)', :last), '... is registered once');
 SELECT is(pg_temp.as_role('test_reader', $$SELECT r FROM promote.register_consumer('hook', 'other', 'production',
     '{revision.created}', 0) AS r$$), format('(f,t,%s)', :last), '... and may read something else, from where it is');
-SELECT is(pg_temp.as_role('test_reader', $$SELECT r FROM promote.register_consumer('whole', after_position => 0) AS r$$),
+SELECT is(pg_temp.as_role('test_reader', $$SELECT r FROM promote.register_consumer('whole',
+    after_position => 0) AS r$$),
     '(t,f,0)', 'or it begins with the first event');
 SELECT is(pg_temp.lines('SELECT project, environment, events, database_role, acknowledged_at FROM promote.consumer
                     WHERE consumer = $$hook$$'), '(other,production,{revision.created},test_reader,)',
@@ -106,7 +110,8 @@ SELECT is(position, :some::bigint, '... which is kept') FROM promote.consumer WH
    AND acknowledged_at IS NOT NULL;
 SELECT is(pg_temp.as_role('test_reader', format('SELECT promote.acknowledge_events(%L, %s)', 'whole', :some)),
     :'some', 'the same again changes nothing');
-SELECT is(pg_temp.as_role('test_reader', $$SELECT min(position) > $$ || :some || $$ FROM promote.next_events('whole')$$),
+SELECT is(pg_temp.as_role('test_reader', $$SELECT min(position) > $$ || :some || $$
+    FROM promote.next_events('whole')$$),
     'true', '... and it goes on behind that');
 
 -- what is not for it, it is moved past
@@ -188,7 +193,8 @@ CREATE FUNCTION pg_temp.fetched() RETURNS bigint LANGUAGE sql AS $$
     SELECT pg_stat_get_xact_tuples_fetched('promote.audit_log'::regclass)
          + pg_stat_get_xact_tuples_returned('promote.audit_log'::regclass)
 $$;
-SELECT is(pg_temp.as_role('test_other', $$SELECT registered FROM promote.register_consumer('all', after_position => 100)$$),
+SELECT is(pg_temp.as_role('test_other', $$SELECT registered FROM promote.register_consumer('all',
+    after_position => 100)$$),
     'true', 'a consumer that is far behind');
 SELECT pg_temp.fetched() AS before \gset
 SELECT is(pg_temp.as_role('test_other', $$SELECT count(*) FROM promote.next_events('all', 10)$$), '10',

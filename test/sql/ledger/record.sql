@@ -200,7 +200,9 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_many
     ('grant_action', 'grants.inserted'), ('revoke_action', 'grants.deleted'), ('prune_audit', 'audit.pruned'),
         ('restore_guards', 'guards.restored'),
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
-    ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL);
+    ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL),
+    ('wait_for_deployment', NULL), ('next_events', NULL), ('acknowledge_events', NULL), ('next_position', NULL),
+    ('register_consumer', 'consumer.inserted'), ('remove_consumer', 'consumer.deleted');
 INSERT INTO verb VALUES ('promote_environment', 'revision.created'), ('rollback_environment', 'revision.created'),
     ('deploy_environment', 'deployment.created'), ('plan_environment', 'deployment.created'),
     ('tag_environment', 'environment_tag.inserted');
@@ -254,7 +256,9 @@ SELECT pg_temp.records(call, event) FROM (VALUES
     (18, $$promote.prune_audit(clock_timestamp())$$, 'audit.pruned'),
     (19, $$promote.tag_environment('ecomm-production', 'now')$$, 'environment_tag.inserted'),
     (20, $$promote.promote_environment('ecomm-staging', 'ecomm-production', components => '{db}')$$,
-        'revision.created')) AS v(n, call, event) ORDER BY n;
+        'revision.created'),
+    (21, $$promote.register_consumer('hook')$$, 'consumer.inserted'),
+    (22, $$promote.remove_consumer('hook')$$, 'consumer.deleted')) AS v(n, call, event) ORDER BY n;
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'and all of it verifies');
 
 -- Facts of a row that is of no table of ours are all that it has; of ours only what is ours.
