@@ -33,7 +33,7 @@ sql_set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* OIDs of tables and indexes that were looked up, by where their names stand in memory; all go when one might change. */
+/* OIDs of tables and indexes, by where their names stand in memory; all are forgotten when one might change. */
 static struct
 {
 	char		name[NAMEDATALEN];

@@ -18,12 +18,14 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/batch.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "deployment/step.h"
 #include "gate/gate.h"
@@ -731,11 +733,22 @@ advance_queues(const Taken *taken)
 	set_due(taken->sql, &due);
 }
 
-/* Does the step end a deployment, for which others may wait? */
+/* Has a component dependencies, by the column of an index? */
+static bool
+has_dependencies(const InstanceKey *key, const char *index)
+{
+	const RowKey row = {"component_dependency", index, {AS_TEXT(key->project), AS_TEXT(key->component)}, 2};
+
+	return row_is_shown(&row, GetLatestSnapshot());
+}
+
+/* Does the step end a deployment, for which others may wait: those that need its component, or that it needs? */
 static bool
 ends(const Update *update)
 {
-	return update->from != update->to && is_end(update->to);
+	return update->from != update->to && is_end(update->to) &&
+		(has_dependencies(&update->key, "component_dependency_depends_on_idx") ||
+		 has_dependencies(&update->key, "component_dependency_pkey"));
 }
 
 /*
