@@ -36,7 +36,10 @@ SELECT status FROM promote.complete_deployment(:'instance', :deployment, :fencin
 SQL
 chomp $work;
 sub configure { return qq{SELECT FROM promote.configure_instance('shop-staging-db', '{"size": $_[0]}')} }
-sub promote { return qq{SELECT FROM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": $_[0]}')} }
+
+sub promote {
+	return qq{SELECT FROM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": $_[0]}')};
+}
 
 # the call, the revision with its configuration, the instance, the plan, and the log
 cmp_ok(statements(configure(1), configure(2)), '<=', 5, 'an edit');

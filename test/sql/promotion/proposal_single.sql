@@ -1,5 +1,5 @@
--- One proposal is read row by row, and sets are read by one statement for all: both read the same. What changes at random
--- promotion_set_random.sql compares; here stands what is rare.
+-- One proposal is read row by row, and sets are read by one statement for all: both read the same. What changes at
+-- random promotion_set_random.sql compares; here stands what is rare.
 BEGIN;
 SELECT no_plan();
 SET LOCAL client_min_messages = error;
@@ -45,7 +45,8 @@ DECLARE
     c text;
 BEGIN
     FOR c IN SELECT component FROM promote.component ORDER BY component LOOP
-        EXECUTE format('SELECT promote.promote_instance(%L, %L%s)', 'shop-from-' || c, format('shop-%s-%s', one, c), options[1]);
+        EXECUTE format('SELECT promote.promote_instance(%L, %L%s)', 'shop-from-' || c,
+            format('shop-%s-%s', one, c), options[1]);
     END LOOP;
     EXECUTE format('SELECT promote.promote_many(%L, %L%s)',
         ARRAY(SELECT 'shop-from-' || component FROM promote.component ORDER BY component),
@@ -63,12 +64,14 @@ CREATE FUNCTION pg_temp.differing(one text, many text) RETURNS bigint LANGUAGE s
 $$;
 SELECT pg_temp.promote_all('one', 'many', '');
 SELECT is(pg_temp.differing('one', 'many'), 0::bigint, 'both take the same of a source');
-SELECT is((SELECT string_agg(component || ' ' || version, ', ' ORDER BY component) FROM promote.revision WHERE environment = 'one'),
+SELECT is((SELECT string_agg(component || ' ' || version, ', ' ORDER BY component) FROM promote.revision
+            WHERE environment = 'one'),
     'dev 2.0.0-rc.1, exact 2.0.0-rc.1, free 1.1.0, patch 1.0.0, pinned 1.0.0, stable 1.1.0',
     'the release that its constraint allows, or the one that runs there');
 SELECT pg_temp.promote_all('pone', 'pmany', '');
 SELECT is(pg_temp.differing('pone', 'pmany'), 0::bigint, '... also where the environment pins');
-SELECT is((SELECT string_agg(component || ' ' || version, ', ' ORDER BY component) FROM promote.revision WHERE environment = 'pone'),
+SELECT is((SELECT string_agg(component || ' ' || version, ', ' ORDER BY component) FROM promote.revision
+            WHERE environment = 'pone'),
     'dev 2.0.0-rc.1, exact 2.0.0-rc.1, free 1.1.0, patch 1.0.0, pinned 1.0.0, stable 1.1.0',
     '... unless the component says otherwise');
 SELECT pg_temp.work();
@@ -79,7 +82,8 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 VALUES ('api', '1.3.0', '{"properties": {"own": {"$md.copyable": false}}}');
 SELECT promote.decommission_instance('shop-' || e || '-free') FROM unnest('{one,many}'::text[]) AS e \g /dev/null
 SELECT pg_temp.work();
-SELECT promote.configure_instance('shop-from-' || c, '{"size": 3}') FROM unnest('{stable,dev,patch}'::text[]) AS c \g /dev/null
+SELECT promote.configure_instance('shop-from-' || c, '{"size": 3}') FROM unnest('{stable,dev,patch}'::text[]) AS c
+\g /dev/null
 SELECT pg_temp.promote_all('one', 'many', ', reprovision => true');
 SELECT is(pg_temp.differing('one', 'many'), 0::bigint, 'against what runs, what waits and what was taken down');
 SELECT promote.abort_deployment(format('shop-%s-stable', environment), deployment) FROM promote.deployment
