@@ -1,22 +1,17 @@
 -- Claiming: what a worker is given, and whether it may begin.
 
 CREATE FUNCTION promote_internal.beginning(project text, environment text, component text, deployment integer)
-    RETURNS TABLE (reason text, may_replace boolean, lacks_secret boolean, awaits boolean, strays boolean)
+    RETURNS TABLE (reason text, may_replace boolean, lacks_secret boolean, awaits boolean)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT o.reason, o.may_replace,
                EXISTS (SELECT FROM promote_internal.lacking_secrets($1, $2, $3, $4)),
-               EXISTS (SELECT FROM promote_internal.awaited($1, $2, $3, $4)),
-               d.action = 'PLAN' AND d.base_deployment IS DISTINCT FROM i.deployed_by
-          FROM promote.deployment AS d
-          JOIN promote.instance AS i
-            ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
-         CROSS JOIN LATERAL promote_internal.outdated(d.project, d.environment, d.component, d.deployment) AS o
-         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+               EXISTS (SELECT FROM promote_internal.awaited($1, $2, $3, $4))
+          FROM promote_internal.outdated($1, $2, $3, $4) AS o;
     END;
 REVOKE ALL ON FUNCTION promote_internal.beginning(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.beginning(text, text, text, integer) IS
-'What is looked at before a deployment that waits begins: promote_internal.outdated, whether it lacks secrets or waits for another component, and whether it is a PLAN that starts from something else than what runs';
+'What is looked at before a deployment that waits begins: promote_internal.outdated, and whether it lacks secrets or waits for another component';
 
 CREATE FUNCTION promote.claim_deployment(
     worker text, actions text[] DEFAULT NULL, lease interval DEFAULT '5 minutes',

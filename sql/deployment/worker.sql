@@ -52,6 +52,7 @@ CREATE VIEW promote_internal.due_deployment AS
                        WHERE e.project = d.project AND e.environment = d.environment) END AS max_lost_leases,
            d.approved_by IS NOT NULL AS approved,
            i.changed_by,
+           d.action = 'PLAN' AND d.base_deployment IS DISTINCT FROM i.deployed_by AS strays,
            (SELECT a.attributes FROM promote_internal.instance_attributes AS a
              WHERE a.project = d.project AND a.environment = d.environment AND a.component = d.component) AS attributes,
            ARRAY[pg_catalog.concat_ws('-', d.project, d.environment), d.project || '-*', '*-' || d.environment] AS scopes
@@ -60,7 +61,7 @@ CREATE VIEW promote_internal.due_deployment AS
         ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
      WHERE d.due_at IS NOT NULL;
 COMMENT ON VIEW promote_internal.due_deployment IS
-'What workers claim from, at most one deployment of an instance: what waits and may be claimed from due_at on, and what runs until then; with what selects it: the instance''s effective attributes, and the scopes of grants that reach it. FOR UPDATE locks the deployment and its instance';
+'What workers claim from, at most one deployment of an instance: what waits and may be claimed from due_at on, and what runs until then; whether it is a PLAN that starts from something else than what runs (strays), and with what selects it: the instance''s effective attributes, and the scopes of grants that reach it. FOR UPDATE locks the deployment and its instance';
 
 -- Of what is queued: what is not queued yet is judged by gate "secrets".
 CREATE FUNCTION promote_internal.lacking_secrets(project text, environment text, component text, deployment integer)

@@ -49,24 +49,10 @@ CREATE TRIGGER check_updated AFTER UPDATE ON promote.component_dependency
     FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.check_dependencies();
 ALTER TABLE promote.component_dependency ENABLE ALWAYS TRIGGER check_updated;
 
--- each component once for each length of a way to it, so that branches which join again multiply nothing
 CREATE FUNCTION promote_internal.component_rank(project text)
     RETURNS TABLE (component text, rank integer)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
-    BEGIN ATOMIC
-        WITH RECURSIVE reached (component, rank) AS (
-            SELECT c.component::text, 0
-              FROM promote.component AS c
-             WHERE c.project = $1
-             UNION
-            SELECT d.component::text, r.rank + 1
-              FROM reached AS r
-              JOIN promote.component_dependency AS d ON d.project = $1 AND d.depends_on = r.component
-        )
-        SELECT r.component, pg_catalog.max(r.rank)
-          FROM reached AS r
-         GROUP BY r.component;
-    END;
+    LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'promote_component_rank';
 REVOKE ALL ON FUNCTION promote_internal.component_rank(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.component_rank(text) IS
 'How many components of a project have to be there before each one, one after the other: 0 for those that depend on nothing. Whoever goes by rank and name comes to everything behind what it depends on';

@@ -19,7 +19,7 @@
 /* The most that the column behind the values of a key can be bounded by. */
 typedef struct RowBound
 {
-	StrategyNumber strategy;	/* how the column compares to the value, such as BTLessStrategyNumber; 0: there is no bound */
+	StrategyNumber strategy;	/* how the column compares to the value: BTLessStrategyNumber...; 0: no bound */
 	SqlValue	value;
 } RowBound;
 

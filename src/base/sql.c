@@ -42,7 +42,7 @@ sql_pin_output(void)
 	sql_set_local("TimeZone", "UTC");
 }
 
-/* OIDs of tables and indexes that were looked up, by where their names stand in memory; all go when one might change. */
+/* OIDs of tables and indexes, by where their names stand in memory; all are forgotten when one might change. */
 static struct
 {
 	char		name[NAMEDATALEN];

@@ -130,7 +130,7 @@ static const SqlField due_fields[] = {
 	SQL_ENUM_FIELD(Candidate, deployment.action, "d.action", deployment_actions),
 	SQL_ENUM_FIELD(Candidate, deployment.status, "d.status", deployment_statuses),
 	SQL_FIELD(Candidate, deployment.worker, "d.worker"),
-	SQL_FIELDS(Candidate, "d", bundle, version, changed_by, lost_leases, max_lost_leases, approved)
+	SQL_FIELDS(Candidate, "d", bundle, version, changed_by, lost_leases, max_lost_leases, approved, strays)
 };
 
 /* Deployments that are due, the longest due first. */
@@ -190,19 +190,22 @@ typedef struct Finding
 	bool		may_replace;
 	bool		lacks_secret;
 	bool		awaits;			/* for another component */
-	bool		strays;
 } Finding;
 
 static const SqlField finding_fields[] = {
 	SQL_FIELD(Finding, place, "k.place"), SQL_FIELD(Finding, reason, "f.reason"),
 	SQL_FIELD(Finding, may_replace, "f.may_replace"), SQL_FIELD(Finding, lacks_secret, "f.lacks_secret"),
-	SQL_FIELD(Finding, awaits, "f.awaits"), SQL_FIELD(Finding, strays, "f.strays")
+	SQL_FIELD(Finding, awaits, "f.awaits")
 };
 
-/*
- * Judge the candidates that wait: which are outdated, held back, or to be planned from something else than when they
- * were queued.  Plans are neither outdated nor held back, and what runs was judged before.
- */
+/* Which of them are looked at before they begin: plans are neither outdated nor held back, and wait for nothing. */
+static bool
+is_looked_at(const Candidate *candidate)
+{
+	return waits(candidate) && candidate->deployment.action != ACTION_PLAN;
+}
+
+/* Judge the candidates that wait: which are outdated or held back.  What runs was judged before. */
 static void
 judge(const Sql *sql, Due *due)
 {
@@ -221,13 +224,16 @@ judge(const Sql *sql, Due *due)
 		const Candidate *candidate = &due->candidates[i];
 		const Deployment *deployment = &candidate->deployment;
 
-		if (waits(candidate))
+		if (is_looked_at(candidate))
 			batch_put(&batch, AS_INT(i), AS_KEY(&deployment->key), AS_INT(deployment->deployment));
 		if (waits(candidate))
 			begin_hold(&beginning, &deployment->key, deployment->action, candidate->bundle, candidate->version);
 	}
 	if (batch.count == 0)
+	{
+		batch_end(&batch);
 		return;
+	}
 	rows = batch_run(sql, &read, &batch);
 	batch_end(&batch);
 	for (uint64 i = 0; sql_row(&rows, i, &found); i++)
@@ -235,10 +241,9 @@ judge(const Sql *sql, Due *due)
 		Candidate  *candidate = &due->candidates[found.place];
 		const Deployment *deployment = &candidate->deployment;
 
-		candidate->strays = found.strays;
 		candidate->outdated = found.reason || !found.may_replace ? found.reason :
 			review_replaces(sql, &deployment->key, deployment->deployment);
-		if (candidate->outdated == NULL && deployment->action != ACTION_PLAN)
+		if (candidate->outdated == NULL)
 			candidate->held = begin_is_held(sql, &beginning, &deployment->key, deployment->deployment,
 											found.lacks_secret, found.awaits, &candidate->held_until);
 	}

@@ -23,11 +23,11 @@
 #include "ledger/config_digest.h"
 #include "promotion/carry.h"
 #include "promotion/diff.h"
+#include "promotion/proposal_single.h"
 #include "registry/instance.h"
 #include "registry/remote_reference.h"
 #include "registry/rescue.h"
 #include "schema/schema.h"
-#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_rollback_instance);
 PG_FUNCTION_INFO_V1(promote_rehearse_rollback);

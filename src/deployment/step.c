@@ -18,12 +18,14 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/batch.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "deployment/step.h"
 #include "gate/gate.h"
@@ -731,11 +733,22 @@ advance_queues(const Taken *taken)
 	set_due(taken->sql, &due);
 }
 
-/* Does the step end a deployment, for which others may wait? */
+/* Has a component dependencies, by the column of an index? */
+static bool
+has_dependencies(const InstanceKey *key, const char *index)
+{
+	const RowKey row = {"component_dependency", index, {AS_TEXT(key->project), AS_TEXT(key->component)}, 2};
+
+	return row_is_shown(&row, GetLatestSnapshot());
+}
+
+/* Does the step end a deployment, for which others may wait: those that need its component, or that it needs? */
 static bool
 ends(const Update *update)
 {
-	return update->from != update->to && is_end(update->to);
+	return update->from != update->to && is_end(update->to) &&
+		(has_dependencies(&update->key, "component_dependency_depends_on_idx") ||
+		 has_dependencies(&update->key, "component_dependency_pkey"));
 }
 
 /*
@@ -774,33 +787,25 @@ wake_waiting(const Taken *taken)
 	set_due(taken->sql, &due);
 }
 
-/* Does the step end a claim, or begin one after the first?  Then the log has entries to be recorded. */
+/* Does the step end a claim, or begin one after the first, and the log has entries, which are to be recorded? */
 static bool
-moves_claim(const Update *update)
+is_logged(const Update *update)
 {
+	const RowKey log = {"deployment_log", "deployment_log_pkey", {AS_KEY(&update->key), AS_INT(update->deployment)}, 4};
+
 	return update->from != update->to &&
 		(update->from == DEPLOYMENT_RUNNING ||
-		 (update->to == DEPLOYMENT_RUNNING && trigger_int(&update->data, update->new, "fencing") > 1));
+		 (update->to == DEPLOYMENT_RUNNING && trigger_int(&update->data, update->new, "fencing") > 1)) &&
+		row_is_shown(&log, GetLatestSnapshot());
 }
 
 /* Mark the logs of the deployments whose claims begin or end. */
 static void
 record_logs(const Taken *taken)
 {
-	static Statement find = SQL_ROWS(next_fields, "SELECT $* FROM taken_update AS k"
-									 " CROSS JOIN LATERAL (SELECT l.deployment FROM promote.deployment_log AS l"
-									 "  WHERE " SAME_INSTANCE("l", "k") " AND l.deployment = k.deployment LIMIT 1) AS n");
-	Batch		claims;
-	SqlRows		rows;
-	Next		logged;
-
-	take_updates(taken, moves_claim, &claims);
-	if (claims.count == 0)
-		return;
-	rows = batch_run(taken->sql, &find, &claims);
-	batch_end(&claims);
-	for (uint64 i = 0; sql_row(&rows, i, &logged); i++)
-		record_log(taken->sql, &logged.key, logged.deployment);
+	for (int i = 0; i < taken->count; i++)
+		if (is_logged(&taken->updates[i]))
+			record_log(taken->sql, &taken->updates[i].key, taken->updates[i].deployment);
 }
 
 /* What the audit log says of an update: what has changed, and how gates were judged.  Returns how many entries. */

@@ -16,11 +16,11 @@
 #include "gate/review.h"
 #include "json/digest.h"
 #include "ledger/config_digest.h"
+#include "promotion/proposal_single.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/release.h"
 #include "registry/remote_reference.h"
-#include "promotion/proposal_single.h"
 
 #define CONFIGURE_FIRST "Give it its first revision by promote.configure_instance."
 

@@ -83,18 +83,13 @@ keep_key(const char *project, const bytea *key, bool held)
 static const uint8 *
 read_key(const char *project)
 {
-	static Statement read = {"SELECT p.digest_key FROM promote.project AS p WHERE p.project = $1"};
-	const uint8 *key;
-	SqlRows		rows;
-	Sql			sql;
+	const RowKey row = {"project", "project_pkey", {AS_TEXT(project)}, 1};
+	NullableDatum key;
 
-	sql_enter(&sql);
 	sql_push_latest();
-	rows = sql_read(&sql, &read, AS_TEXT(project));
+	key = row_column(&row, "digest_key", GetActiveSnapshot());
 	PopActiveSnapshot();
-	key = rows.count > 0 ? keep_key(project, sql_bytea(&rows, 0), false) : NULL;
-	sql_leave(&sql);
-	return key;
+	return key.isnull ? NULL : keep_key(project, value_bytea(key), false);
 }
 
 /*

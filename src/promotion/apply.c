@@ -17,12 +17,12 @@
 #include "promotion/merging.h"
 #include "promotion/past.h"
 #include "promotion/promotion.h"
+#include "promotion/proposal_single.h"
 #include "registry/archived.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/release.h"
 #include "registry/rule_hold.h"
-#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_apply_revision);
 

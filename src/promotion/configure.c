@@ -12,9 +12,9 @@
 #include "parse/version.h"
 #include "promotion/preview.h"
 #include "promotion/promotion.h"
+#include "promotion/proposal_single.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_configure_instance);
 PG_FUNCTION_INFO_V1(promote_preview_configuration);

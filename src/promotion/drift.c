@@ -22,10 +22,10 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/deployment.h"
+#include "promotion/proposal_single.h"
 #include "promotion/recording.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
-#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_report_observed);
 PG_FUNCTION_INFO_V1(promote_report_observed_digest);

@@ -24,11 +24,11 @@
 #include "ledger/guard.h"
 #include "promotion/preview.h"
 #include "promotion/promotion.h"
+#include "promotion/proposal_single.h"
 #include "registry/archived.h"
 #include "registry/instance.h"
 #include "registry/path.h"
 #include "registry/preset.h"
-#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_promote_instance);
 PG_FUNCTION_INFO_V1(promote_promote_to_next);

@@ -4,7 +4,8 @@
  * To begin and end a statement that joins what a proposal is judged by takes longer than all that a promotion does
  * with it, where the proposal is the only one.  So the rows of one are looked up in their indexes, each once.  What is
  * read, and by which rules, is what promote_internal.proposal_state and promote_internal.proposal_from say, by which
- * sets are read: test/sql/promotion/proposal_single.sql compares the two.
+ * sets are read: whoever changes the one changes the other, and promotion_set_random.sql, proposal_single.sql and
+ * promotion_agrees.pl compare what comes of them.
  */
 #include "postgres.h"
 
@@ -547,7 +548,9 @@ static bool
 read_rows(const Sql *sql, const InstanceKey *destination, const Asked *asked, bool read_only,
 		  ProposedRevision *proposed)
 {
-	Reading		reading = {.sql = sql,.key = *destination,.project = CStringGetTextDatum(destination->project),.proposed = proposed};
+	Reading		reading = {
+		.sql = sql,.key = *destination,.project = CStringGetTextDatum(destination->project),.proposed = proposed
+	};
 	bool		latest = !read_only && !sql->reads;
 	bool		found;
 

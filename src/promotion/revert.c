@@ -157,19 +157,22 @@ enter_phase(Walk *walk, OwnLeaf *leaf, OwnPhase phase)
 	leaf->phase = phase;
 }
 
-/* Was a revision there before anything was promoted to the instance?  What it has set then is no change of that. */
+/* Was a state there before anything was promoted to the instance?  What it has set then is no change of that. */
 static bool
-is_from_before(Walk *walk, int32 revision)
+is_from_before(Walk *walk, const DesiredState *state)
 {
 	static Statement read = {"SELECT r.revision FROM promote_internal.first_promotion($1, $2, $3) AS r"};
 	SqlRows		rows;
 
+	/* a promotion is no earlier than the first */
+	if (settles(state))
+		return false;
 	if (walk->first == 0)
 	{
 		rows = sql_read(walk->sql, &read, AS_KEY(walk->key));
 		walk->first = rows.count > 0 ? sql_int(&rows, 0) : PG_INT32_MAX;
 	}
-	return revision < walk->first;
+	return state->revision < walk->first;
 }
 
 /* Has the state that was looked at last taken the release from its source, be it as a version that runs there? */
@@ -187,7 +190,7 @@ tell_setter(Walk *walk, OwnLeaf *leaf)
 	JsonBuilder builder;
 
 	enter_phase(walk, leaf, OWN_TOLD);
-	if (is_from_before(walk, walk->later.revision))
+	if (is_from_before(walk, &walk->later))
 		return;
 	if (walk->later.past == NULL)
 		walk->later.past = past_read(walk->sql, walk->key, walk->later.revision);

@@ -17,12 +17,12 @@
 #include "json/writer.h"
 #include "promotion/deployment.h"
 #include "promotion/diff.h"
+#include "promotion/proposal_single.h"
 #include "promotion/stage.h"
 #include "registry/instance.h"
 #include "registry/remote_reference.h"
 #include "report/compare.h"
 #include "schema/schema.h"
-#include "promotion/proposal_single.h"
 
 PG_FUNCTION_INFO_V1(promote_compare_deployments);
 PG_FUNCTION_INFO_V1(promote_compare_instances);

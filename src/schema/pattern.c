@@ -17,7 +17,7 @@
 #include "schema/pattern.h"
 
 /* What a compiled expression takes, at a guess: per pattern, and per weight. */
-#define PATTERN_SPACE			5120
+#define PATTERN_SPACE			8192
 #define PATTERN_WEIGHT_SPACE	128
 
 /* What the patterns of one schema may take together. */
@@ -30,7 +30,7 @@
 #define PATTERN_SHOWN			100
 
 /* So many keys, up to that length, are remembered with what came of them. */
-#define KEPT_KEYS				32
+#define KEPT_KEYS				128
 #define KEPT_LENGTH				31
 
 /* A key that was matched. */

@@ -163,7 +163,7 @@ SELECT is(pg_temp.names($$'w', max => 10$$), 'shop-staging-s2 shop-staging-s1', 
 SELECT is(pg_temp.lines($$SELECT d.base_deployment IS NOT DISTINCT FROM i.deployed_by FROM promote.deployment AS d
     JOIN promote.instance AS i USING (project, environment, component)
     WHERE d.status = 'RUNNING' ORDER BY d.component$$), E'(t)\n(t)', 'and start from what runs');
-SELECT is(pg_temp.lines($$SELECT b.strays, b.lacks_secret, b.reason FROM promote.deployment AS d,
+SELECT is(pg_temp.lines($$SELECT b.awaits, b.lacks_secret, b.reason FROM promote.deployment AS d,
     promote_internal.beginning(d.project, d.environment, d.component, d.deployment) AS b
     WHERE d.status = 'RUNNING' ORDER BY d.component$$), E'(f,f,)\n(f,f,)', 'which can be asked');
 SELECT is(pg_temp.lines('SELECT * FROM promote.verify_audit()'), NULL, 'the log tells all of it');

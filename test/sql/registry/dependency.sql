@@ -67,6 +67,30 @@ SELECT is((SELECT rank FROM promote_internal.component_rank('other') WHERE compo
 SELECT pg_temp.refuses($$INSERT INTO promote.component_dependency VALUES ('other', 'l1', 'r60')$$, 'PM620',
     '-> l1 -> r60\.$', '... and no cycle');
 
+-- ---- a chain of 5,000, as which ranks would take minutes if each place were come to by each length of a way ----
+INSERT INTO promote.component (project, component, bundle)
+SELECT 'other', 'n' || n, 'empty' FROM generate_series(1, 5000) AS n;
+SET LOCAL session_replication_role = replica;
+ALTER TABLE promote.component_dependency DISABLE TRIGGER check_inserted;
+INSERT INTO promote.component_dependency (project, component, depends_on)
+SELECT 'other', 'n' || n + 1, 'n' || n FROM generate_series(1, 4999) AS n;
+SET LOCAL statement_timeout = '20s';
+SELECT results_eq($$SELECT count(*), max(r.rank), count(DISTINCT r.rank),
+        bool_and(r.rank = substr(r.component, 2)::integer - 1)
+      FROM promote_internal.component_rank('other') AS r WHERE r.component ~ '^n'$$,
+    $$VALUES (5000::bigint, 4999, 5000::bigint, true)$$, 'a long chain has its order at once');
+RESET statement_timeout;
+
+-- ---- what was loaded past the triggers ----
+INSERT INTO promote.component_dependency (project, component, depends_on) VALUES ('other', 'n3000', 'n3002');
+SELECT pg_temp.refuses($$SELECT * FROM promote_internal.component_rank('other')$$, 'PM620',
+    '^The cycle is n300(0 -> n3002 -> n3001 -> n3000|2 -> n3001 -> n3000 -> n3002|1 -> n3000 -> n3002 -> n3001)\.$',
+    'a cycle has no order');
+ALTER TABLE promote.component_dependency ENABLE ALWAYS TRIGGER check_inserted;
+RESET session_replication_role;
+DELETE FROM promote.component_dependency WHERE component = 'n3000' AND depends_on = 'n3002';
+SELECT lives_ok($$SELECT * FROM promote_internal.component_rank('other')$$, '... until it is gone');
+
 -- ---- the record ----
 SELECT isnt_empty($$SELECT FROM promote.audit_log WHERE subject = 'component_dependency ecomm/app/db'$$,
     'a dependency has a chain of its own');
