@@ -110,7 +110,7 @@ declare_gone_call(FunctionCallInfo fcinfo, const char *name)
 	Datum		row;
 	Sql			sql;
 
-	declare_require(kind, NULL, given);
+	declare_require_gone(kind, given);
 	sql_enter(&sql);
 	declare_gone(&sql, kind, given, &declaration);
 	row = result(fcinfo, &sql, &declaration);

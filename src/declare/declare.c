@@ -66,9 +66,9 @@ check_given(DeclaredKind *kind, const Jsonb *given)
 	}
 }
 
-/* Refuse a new row without something that has no default. */
+/* Refuse a row, new or stated as a whole, without something that has no default. */
 static void
-check_new(const Declaring *declaring)
+check_complete(const Declaring *declaring)
 {
 	for (int i = 0; i < declaring->statements->count; i++)
 	{
@@ -92,6 +92,22 @@ declare_require(DeclaredKind *kind, const char *action, const Jsonb *given)
 	access_require_in(action ? action : kind->action,
 					  kind->everywhere && action == NULL ? NULL : declare_given(given, "project"),
 					  declare_given(given, "environment"));
+}
+
+/*
+ * Refuse the current user who may not take away what is given.  What goes by a name of its own may count anywhere:
+ * whoever has the grant somewhere may ask for it, and is refused by the row.
+ */
+void
+declare_require_gone(DeclaredKind *kind, const Jsonb *given)
+{
+	const KindColumn *project = kind_column(kind, "project");
+
+	check_given(kind, given);
+	if (project && project->declared)
+		(void) access_scopes(kind->action);
+	else
+		declare_require(kind, NULL, given);
 }
 
 /* ---- grants ---- */
@@ -230,14 +246,27 @@ has_changes(const DeclaredRow *row)
 	return JB_ROOT_COUNT(row->changes) > 0;
 }
 
+/* Judge what would be written. */
+static void
+judge_written(const Declaring *declaring, const DeclaredRow *row)
+{
+	require_columns(declaring, row->changes);
+	if (declaring->kind->judge)
+		declaring->kind->judge(declaring->sql, declaring->given);
+}
+
 /* Judge what would be changed of a row that is there. */
 static void
 judge_change(const Declaring *declaring, const DeclaredRow *row)
 {
 	require_scope(declaring, row);
-	if (has_changes(row) && declaring->kind->fixed)
+	if (!has_changes(row))
+		return;
+	if (declaring->mode == DECLARE_WHOLE)
+		check_complete(declaring);
+	if (declaring->kind->fixed)
 		refuse_fixed(declaring, row->changes);
-	require_columns(declaring, row->changes);
+	judge_written(declaring, row);
 }
 
 /* Change a row that was found.  False: it has gone meanwhile. */
@@ -263,9 +292,9 @@ create_row(const Declaring *declaring, DeclaredRow *row)
 	const Sql  *sql = declaring->sql;
 	DeclaredRow opened;
 
-	check_new(declaring);
+	check_complete(declaring);
 	(void) find_row(declaring, &declaring->statements->draft, row);
-	require_columns(declaring, row->changes);
+	judge_written(declaring, row);
 	if (sql->reads)
 		return true;
 	hold_parents(declaring);
@@ -343,6 +372,16 @@ delete_row(const Declaring *declaring)
 	PG_END_TRY();
 }
 
+/* Find a row that is to go, and lock it, unless it counts where the caller has no grant.  False: it is not there. */
+static bool
+find_last(const Declaring *declaring, DeclaredRow *row)
+{
+	if (!find_row(declaring, &declaring->statements->last, row))
+		return false;
+	require_scope(declaring, row);
+	return declaring->sql->reads || find_row(declaring, &declaring->statements->last_lock, row);
+}
+
 /* Take the row away. */
 static void
 remove_row(const Declaring *declaring, Declaration *declaration)
@@ -353,8 +392,7 @@ remove_row(const Declaring *declaring, Declaration *declaration)
 	DeclaredRow row;
 	SqlRows		rows;
 
-	if (!find_row(declaring, &statements->last, &row) ||
-		(!sql->reads && !find_row(declaring, &statements->last_lock, &row)))
+	if (!find_last(declaring, &row))
 	{
 		json_begin_array(&none);
 		say(declaring, "keep", json_builder_finish(&none), declaration);
@@ -405,6 +443,9 @@ begin(const Sql *sql, DeclaredKind *kind, const Jsonb *given, DeclareMode mode, 
 	int			level = NewGUCNestLevel();
 
 	sql_pin_output();
+	/* nobody loads rows as they are by a verb, whatever they have set */
+	sql_set_local("row_security", "on");
+	sql_set_local("check_function_bodies", "on");
 	check_given(kind, given);
 	*declaring = (Declaring) {sql, kind, kind_statements(kind), given, mode, NULL};
 	declaring->name = key_words(declaring);

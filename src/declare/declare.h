@@ -40,6 +40,7 @@ typedef struct DeclaredColumn
 	const char *action;			/* the grant that changing it takes; NULL: the kind's */
 	const char *spelled;		/* an expression that spells a value %s as the table does; NULL: as given */
 	const char *masked_by;		/* a column that says whether this one is sensitive; NULL: it never is */
+	bool		exact;			/* values differ that = takes for equal, such as intervals of a day and of 24 hours */
 } DeclaredColumn;
 
 struct KindStatements;
@@ -56,6 +57,8 @@ struct DeclaredKind
 	const char *counts;			/* a condition on the row t without which it is as if not there; NULL: none */
 	/* opens what is over under the key, as if it were inserted; false: there is nothing of that key.  NULL: never */
 	bool		(*open) (const Sql *sql, const Jsonb *given);
+	/* refuses what is given to be created or changed, where the caller may not have it so; NULL: nothing of it */
+	void		(*judge) (const Sql *sql, const Jsonb *given);
 	DeclaredColumn columns[24]; /* a name of NULL ends them */
 	struct KindStatements *statements;	/* made at first use in a backend */
 };
@@ -75,6 +78,7 @@ typedef struct Declaration
 
 extern DeclaredKind *declare_kind(const char *name);
 extern void declare_require(DeclaredKind *kind, const char *action, const Jsonb *given);
+extern void declare_require_gone(DeclaredKind *kind, const Jsonb *given);
 extern void declare_row(const Sql *sql, DeclaredKind *kind, const Jsonb *given, DeclareMode mode,
 						Declaration *declaration);
 extern void declare_gone(const Sql *sql, DeclaredKind *kind, const Jsonb *given, Declaration *declaration);

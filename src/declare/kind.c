@@ -8,6 +8,10 @@
 
 #include "declare/declare.h"
 #include "declare/reopen.h"
+#include "declare/rule_judge.h"
+
+/* Windows have time zones as pg_timezone_names spells them. */
+#define SPELLED_ZONE "promote_internal.spell_zone(%s)"
 
 static DeclaredKind kinds[] = {
 	{.name = "project",.action = "register",.everywhere = true,
@@ -41,7 +45,31 @@ static DeclaredKind kinds[] = {
 		.instead = "Its history stays. Take away what it runs by promote.decommission_instance.",
 	.columns = {{"attributes"}}},
 	{.name = "promotion_path",.action = "register",
-	.columns = {{"description"}}}
+	.columns = {{"description"}}},
+	{.name = "approval_rule",.action = "rules",
+		.columns = {
+			{"role"}, {"quorum"}, {"expires_after"}, {"requester_counts"}, {"component"}, {"selector"}, {"description"}
+	}},
+	{.name = "override_rule",.action = "rules",.judge = rule_judge_override,
+	.columns = {{"description"}}},
+	{.name = "freeze_window",.action = "rules",
+		.columns = {
+			{"project"}, {"environment"}, {"component"}, {"selector"}, {"reason"}, {"during"}, {"rule"},
+			{"zone",.spelled = SPELLED_ZONE}, {"starts_at"}, {"duration",.exact = true}, {"exdates"}
+	}},
+	{.name = "change_window",.action = "rules",
+		.columns = {
+			{"project"}, {"environment"}, {"component"}, {"selector"}, {"reason"}, {"during"}, {"rule"},
+			{"zone",.spelled = SPELLED_ZONE}, {"starts_at"}, {"duration",.exact = true}, {"exdates"},
+			{"max_deployments_per_window"}
+	}},
+	{.name = "required_check",.action = "rules",
+	.columns = {{"per_revision"}, {"expires_after"}, {"component"}, {"selector"}, {"description"}}},
+	{.name = "policy",.action = "rules",.judge = rule_judge_policy,
+		.columns = {
+			{"function"}, {"project"}, {"environment"}, {"component"}, {"selector"}, {"code"}, {"timeout"}, {"enabled"},
+			{"description"}
+	}}
 };
 
 /* The kind of that name, which is a table's. */

@@ -136,6 +136,18 @@ shown_value(const KindColumn *column, const char *row, const char *sensitive)
 				 sensitive, value);
 }
 
+/* Whether a column of a row differs from that of another row, or, where that is NULL, from its default. */
+static char *
+differing(const KindColumn *column, const char *row, const char *other)
+{
+	const char *name = quote_identifier(column->name);
+
+	if (other == NULL)
+		return psprintf("%s.%s IS DISTINCT FROM %s", row, name, fallback_of(column));
+	return psprintf(column->declared->exact ? "%s.%s::pg_catalog.text IS DISTINCT FROM %s.%s::pg_catalog.text" :
+					"%s.%s IS DISTINCT FROM %s.%s", row, name, other, name);
+}
+
 /*
  * The changes from one row to another, each by its name in the statement, as a subquery.  Of one row alone what differs
  * from the defaults.
@@ -151,7 +163,6 @@ changes_between(const KindStatements *statements, const char *from, const char *
 	for (int i = 0, count = 0; i < statements->count; i++)
 	{
 		const KindColumn *column = &statements->columns[i];
-		const char *name = quote_identifier(column->name);
 		const char *masked_by;
 		const char *sensitive = NULL;
 
@@ -160,9 +171,8 @@ changes_between(const KindStatements *statements, const char *from, const char *
 		masked_by = column->declared->masked_by;
 		if (masked_by)
 			sensitive = psprintf("(%s.%s OR %s.%s)", from ? from : to, masked_by, to ? to : from, masked_by);
-		appendStringInfo(&text, "%s(%d, %s, %s.%s IS DISTINCT FROM %s, %s, %s)", count++ > 0 ? ", " : "", i,
-						 quote_literal_cstr(column->name), from ? from : to, name,
-						 from && to ? psprintf("%s.%s", to, name) : fallback_of(column),
+		appendStringInfo(&text, "%s(%d, %s, %s, %s, %s)", count++ > 0 ? ", " : "", i, quote_literal_cstr(column->name),
+						 differing(column, from ? from : to, from && to ? to : NULL),
 						 from ? shown_value(column, from, sensitive) : "NULL::pg_catalog.jsonb",
 						 to ? shown_value(column, to, sensitive) : "NULL::pg_catalog.jsonb");
 	}
