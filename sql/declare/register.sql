@@ -43,7 +43,7 @@ COMMENT ON FUNCTION promote.register_bundle(text, text) IS
 'Registers a bundle, or changes what is given of it. Takes the grant register everywhere';
 
 CREATE FUNCTION promote.publish_release(
-    bundle text, version text, params_schema jsonb DEFAULT NULL, stateful_types text[] DEFAULT NULL,
+    bundle text, version text, params_schema jsonb, stateful_types text[] DEFAULT NULL,
     secrets jsonb DEFAULT NULL, remote_references jsonb DEFAULT NULL, presets jsonb DEFAULT NULL,
     artifact_digest text DEFAULT NULL, source_commit text DEFAULT NULL, changelog text DEFAULT NULL,
     attributes jsonb DEFAULT NULL)

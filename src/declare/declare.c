@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "base/argument.h"
 #include "base/errors.h"
 #include "declare/declare.h"
 #include "declare/statement.h"
@@ -47,17 +48,6 @@ declare_given(const Jsonb *given, const char *column)
 		pnstrdup(value.val.string.val, value.val.string.len) : NULL;
 }
 
-/* Refuse what is not given, or given as null, and has to be there. */
-static void
-refuse_missing(const char *column)
-{
-	ereport(ERROR,
-			(errcode(PM_INVALID_ARGUMENT),
-			 errmsg("the %s is missing", column),
-			 errdetail("The argument is null or empty."),
-			 errhint("Pass it.")));
-}
-
 /* Refuse a key that is not whole, and null for what cannot be null. */
 static void
 check_given(DeclaredKind *kind, const Jsonb *given)
@@ -72,7 +62,7 @@ check_given(DeclaredKind *kind, const Jsonb *given)
 		bool		is_needed = column->is_key && !column->generated && !column->fallback;
 
 		if (column->required && (found ? value.type == jbvNull : is_needed))
-			refuse_missing(column->name);
+			argument_missing(column->name);
 	}
 }
 
@@ -87,7 +77,7 @@ check_complete(const Declaring *declaring)
 
 		if (column->declared && column->required && column->fallback == NULL &&
 			!json_find_in(declaring->given, column->name, &value))
-			refuse_missing(column->name);
+			argument_missing(column->name);
 	}
 }
 
@@ -348,15 +338,38 @@ make_row(const Declaring *declaring, Declaration *declaration)
 	say(declaring, "create", row.changes, declaration);
 }
 
-/* Refuse to take away what something refers to. */
+/* Refuse to take away what rows of these tables refer to. */
 static void
-refuse_used(const Declaring *declaring, const SqlRows *rows)
+refuse_used(const Declaring *declaring, const char *tables)
 {
 	ereport(ERROR,
 			(errcode(PM_STILL_USED),
 			 errmsg("%s \"%s\" is still used", declaring->kind->name, declaring->name),
-			 errdetail("These tables have rows that refer to it: %s.", names_joined(sql_texts(rows))),
+			 errdetail("These tables have rows that refer to it: %s.", tables),
 			 errhint("%s", declaring->kind->instead)));
+}
+
+/* Delete the row.  Whoever refers to it without a lock, and was waited for, is told of as the others are. */
+static void
+delete_row(const Declaring *declaring)
+{
+	MemoryContext inner = CurrentMemoryContext;
+	ErrorData  *error;
+
+	PG_TRY();
+	{
+		(void) sql_run(declaring->sql, &declaring->statements->delete, AS_JSONB(declaring->given));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(inner);
+		if (geterrcode() != ERRCODE_FOREIGN_KEY_VIOLATION)
+			PG_RE_THROW();
+		error = CopyErrorData();
+		FlushErrorState();
+		refuse_used(declaring, error->table_name);
+	}
+	PG_END_TRY();
 }
 
 /* Find a row that is to go, and lock it, unless it counts where the caller has no grant.  False: it is not there. */
@@ -391,10 +404,10 @@ remove_row(const Declaring *declaring, Declaration *declaration)
 	{
 		rows = sql_run(sql, &statements->referring, AS_JSONB(declaring->given));
 		if (rows.count > 0)
-			refuse_used(declaring, &rows);
+			refuse_used(declaring, names_joined(sql_texts(&rows)));
 	}
 	if (!sql->reads)
-		(void) sql_run(sql, &statements->delete, AS_JSONB(declaring->given));
+		delete_row(declaring);
 	say(declaring, "delete", row.changes, declaration);
 }
 
@@ -432,6 +445,7 @@ begin(const Sql *sql, DeclaredKind *kind, const Jsonb *given, DeclareMode mode, 
 	sql_pin_output();
 	/* nobody loads rows as they are by a verb, whatever they have set */
 	sql_set_local("row_security", "on");
+	sql_set_local("check_function_bodies", "on");
 	check_given(kind, given);
 	*declaring = (Declaring) {sql, kind, kind_statements(kind), given, mode, NULL};
 	declaring->name = key_words(declaring);

@@ -7,6 +7,7 @@
 
 #include "fmgr.h"
 
+#include "base/argument.h"
 #include "declare/declare.h"
 
 PG_FUNCTION_INFO_V1(promote_register_project);
@@ -101,6 +102,8 @@ promote_set_attributes(PG_FUNCTION_ARGS)
 {
 	static const char *const kinds[] = {"project", "environment", "component", "instance"};
 
+	if (PG_ARGISNULL(0))
+		argument_missing("attributes");
 	return declare_call(fcinfo, kinds[(PG_ARGISNULL(2) ? 0 : 1) + (PG_ARGISNULL(3) ? 0 : 2)], "register",
 						DECLARE_EXISTING);
 }

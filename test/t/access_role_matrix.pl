@@ -64,6 +64,13 @@ BEGIN
 			VALUES (p, e, w, current_user, w);
 		INSERT INTO promote.override_rule (project, environment, code, role, description)
 			VALUES (p, e, 'approval', current_user, w), (p, e, 'source_in_sync', current_user, w);
+		-- to be set and removed by a name that tells nothing
+		INSERT INTO promote.freeze_window (name, project, environment, reason, during)
+			VALUES (p || '-' || e, p, e, w, '[2020-01-01,2020-01-02)');
+		INSERT INTO promote.change_window (name, project, environment, reason, during)
+			VALUES (p || '-' || e, p, e, w, '[2020-01-01,)');
+		INSERT INTO promote.policy (policy, function, project, environment, description)
+			VALUES (p || '-' || e, 'public.no_objection', p, e, w);
 		PERFORM promote.configure_instance(p || '-' || e || '-db', jsonb_build_object('size', 1, 'password',
 			'$sensitive', 'note', w), message => w);
 		PERFORM promote.configure_instance(p || '-' || e || '-app', jsonb_build_object('size', 1, 'note', w),
@@ -150,7 +157,8 @@ SQL
 
 # ---- roles ----
 
-my @actions = qw(view configure promote plan deploy approve override decommission secrets work admin audit);
+my @actions = qw(view configure promote plan deploy approve override decommission secrets work
+	register publish rules admin audit);
 
 # Where each role has which actions: [action, project, environment].
 my %grants = (
@@ -230,7 +238,15 @@ my %takes = (
 	# the two that end an environment, and begin one
 	(map { $_ => 'admin' } qw(archive_environment fork_environment)),
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
+	(map { $_ => 'rules' } map { ("set_$_", "remove_$_") } qw(freeze change_window approval_rule required_check
+		override_rule policy)),
 	verify_audit => 'audit',
+	(map { $_ => 'register everywhere' } qw(register_project remove_project register_bundle remove_bundle)),
+	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
+	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
+		set_dependency remove_dependency register_instance remove_instance set_promotion_path remove_promotion_path
+		set_attributes)),
+	set_environment_rules => 'rules',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer
 		resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
@@ -289,7 +305,13 @@ sub arguments {
 		"'$project-$to'", q{'{db}'}, 'NULL', $function->{name} =~ /^tag_/ ? q{'here'} : 'NULL')
 		if $function->{name} =~ /_environment$/;
 	my %two = (a => "'$project-staging'", b => "'$project-$to'");
-	my %own = (compare_environments => \%two, compare_structure => \%two,
+	my %own = ((map { $_ => { environment => "'$to'" } } qw(register_environment remove_environment)),
+		compare_environments => \%two, compare_structure => \%two,
+		(map { $_ => { name => "'$project-$to'", policy => "'$project-$to'", function => q{'public.no_objection'},
+			component => 'NULL', during => q{'[2020-01-01,2020-01-03)'}, rule => $_ =~ /approval/ ? q{'two'} : 'NULL',
+			zone => 'NULL', starts_at => 'NULL', duration => 'NULL', exdates => q{'{}'}, of => q{'source'},
+			code => q{'soak'}, timeout => q{'1 s'} } }
+			map { ("set_$_", "remove_$_") } qw(freeze change_window approval_rule required_check override_rule policy)),
 		preview_chain => { src => "'$project-staging'", up_to => "'$project-$to'", components => 'NULL',
 			selector => 'NULL', via => 'NULL' },
 		promotion_chain => { environment => "'$project-$to'", components => 'NULL', selector => 'NULL', via => 'NULL' },
@@ -433,9 +455,10 @@ sub may_call {
 	my @takes = split / /, $takes{$function};
 	return 1 if grep { $_ eq $role } @exempt;
 	return 0 if $takes[0] eq 'nobody';
-	return is_granted($role, 'admin') if ($takes[1] // '') eq 'everywhere';
+	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
 	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment/
+		|| $function =~ /_component$|_dependency$|_path$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
 		eq 'matrix';

@@ -86,6 +86,19 @@ INSERT INTO sample SELECT p || f, v.*
          LATERAL (VALUES ('src', $$'shop-staging'$$), ('new_environment', $$'shop-new'$$),
                  ('environment', CASE WHEN f ~ 'archive' THEN $$'shop-over'$$ ELSE $$'shop-production'$$ END))
                  AS v (argument, value);
+INSERT INTO sample SELECT f, v.*
+    FROM unnest('{register_environment,set_environment_rules,register_component,register_instance,set_dependency,'
+                'publish_release,set_attributes}'::text[]) AS f,
+         (VALUES ('environment', $$'staging'$$), ('component', $$'db'$$), ('depends_on', $$'cache'$$),
+                 ('version', $$'9.0.0'$$), ('params_schema', $${}$$), ('attributes', $${"a": 1}$$))
+         AS v (argument, value);
+CREATE FUNCTION public.calm(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
+    LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
+INSERT INTO sample SELECT f, v.*
+    FROM unnest('{set_freeze,set_change_window,set_policy,set_approval_rule,set_required_check,remove_required_check,'
+                'set_override_rule}'::text[]) AS f,
+         (VALUES ('name', $$'n'$$), ('policy', $$'p'$$), ('function', $$'public.calm'$$),
+                 ('environment', $$'production'$$)) AS v (argument, value);
 UPDATE sample SET value = quote_literal(value) WHERE value ~ '^{';
 
 CREATE TEMP TABLE argument AS
@@ -112,7 +125,7 @@ SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called 
 SELECT is(array_agg(DISTINCT function ORDER BY function),
     '{approve_deployment,approve_many,approve_request,complete_many,deploy_instance,deploy_many,end_session,fail_many,'
     'heartbeat_many,pause_request,plan_many,promote_many,propose_deployment,reject_many,release_many,resume_request,'
-    'review_override,rotate_secrets}',
+    'review_override,rotate_secrets,set_change_window,set_freeze}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
 
 SELECT * FROM finish();

@@ -29,7 +29,7 @@ SELECT format('SELECT %s.%I(%s)', min(p.pronamespace::regnamespace::text), min(p
                     ('tstzrange', $v$'(,)'$v$)) AS sample (type, value)
     ON sample.type = format_type(a.type, NULL)
  WHERE p.oid = function
-   AND (p.pronargs <= 12 OR bit_count(mask::bit(32)) <= 2 OR bit_count(mask::bit(32)) >= p.pronargs - 2)
+   AND (p.pronargs <= 9 OR bit_count(mask::bit(32)) <= 2 OR bit_count(mask::bit(32)) >= p.pronargs - 2)
  GROUP BY mask
 $$;
 
