@@ -349,16 +349,6 @@ refuse_used(const Declaring *declaring, const char *tables)
 			 errhint("%s", declaring->kind->instead)));
 }
 
-/* Find a row that is to go, and lock it, unless it counts where the caller has no grant.  False: it is not there. */
-static bool
-find_last(const Declaring *declaring, DeclaredRow *row)
-{
-	if (!find_row(declaring, &declaring->statements->last, row))
-		return false;
-	require_scope(declaring, row);
-	return declaring->sql->reads || find_row(declaring, &declaring->statements->last_lock, row);
-}
-
 /* Delete the row.  Whoever refers to it without a lock, and was waited for, is told of as the others are. */
 static void
 delete_row(const Declaring *declaring)
@@ -380,6 +370,16 @@ delete_row(const Declaring *declaring)
 		refuse_used(declaring, error->table_name);
 	}
 	PG_END_TRY();
+}
+
+/* Find a row that is to go, and lock it, unless it counts where the caller has no grant.  False: it is not there. */
+static bool
+find_last(const Declaring *declaring, DeclaredRow *row)
+{
+	if (!find_row(declaring, &declaring->statements->last, row))
+		return false;
+	require_scope(declaring, row);
+	return declaring->sql->reads || find_row(declaring, &declaring->statements->last_lock, row);
 }
 
 /* Take the row away. */
@@ -445,6 +445,7 @@ begin(const Sql *sql, DeclaredKind *kind, const Jsonb *given, DeclareMode mode, 
 	sql_pin_output();
 	/* nobody loads rows as they are by a verb, whatever they have set */
 	sql_set_local("row_security", "on");
+	sql_set_local("check_function_bodies", "on");
 	check_given(kind, given);
 	*declaring = (Declaring) {sql, kind, kind_statements(kind), given, mode, NULL};
 	declaring->name = key_words(declaring);

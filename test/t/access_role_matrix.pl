@@ -156,7 +156,8 @@ SQL
 
 # ---- roles ----
 
-my @actions = qw(view configure promote plan deploy approve override decommission secrets work register publish rules admin audit);
+my @actions = qw(view configure promote plan deploy approve override decommission secrets work
+	register publish rules admin audit);
 
 # Where each role has which actions: [action, project, environment].
 my %grants = (
@@ -453,7 +454,8 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment|_component$|_dependency$|_path$/
+	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment/
+		|| $function =~ /_component$|_dependency$|_path$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
 		eq 'matrix';

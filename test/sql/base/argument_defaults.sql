@@ -89,7 +89,8 @@ INSERT INTO sample SELECT f, v.*
     FROM unnest('{register_environment,set_environment_rules,register_component,register_instance,set_dependency,'
                 'publish_release,set_attributes}'::text[]) AS f,
          (VALUES ('environment', $$'staging'$$), ('component', $$'db'$$), ('depends_on', $$'cache'$$),
-                 ('version', $$'9.0.0'$$), ('params_schema', $${}$$), ('attributes', $${"a": 1}$$)) AS v (argument, value);
+                 ('version', $$'9.0.0'$$), ('params_schema', $${}$$), ('attributes', $${"a": 1}$$))
+         AS v (argument, value);
 CREATE FUNCTION public.calm(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
     LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
 INSERT INTO sample SELECT f, v.*

@@ -33,7 +33,8 @@ SELECT pg_temp.says($$register_project('shop', attributes => '{"tier": 1.00}')$$
 SELECT pg_temp.says($$register_project('shop', 'A shop', attributes => '{}')$$,
     'project shop change [{"new": {}, "old": {"tier": 1}, "column": "attributes"}]', 1, 'an empty document takes away');
 SELECT pg_temp.says($$register_project('shop', '')$$,
-    'project shop change [{"new": null, "old": "A shop", "column": "description"}]', 1, '... and so does an empty text');
+    'project shop change [{"new": null, "old": "A shop", "column": "description"}]', 1,
+    '... and so does an empty text');
 SELECT is(p.description IS NULL AND p.attributes = '{}', true, '... as the table says') FROM promote.project AS p
  WHERE p.project = 'shop';
 
