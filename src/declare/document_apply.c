@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/guc.h"
 
 #include "base/argument.h"
@@ -120,22 +119,7 @@ document_project(const Jsonb *document)
 	return pnstrdup(name.val.string.val, name.val.string.len);
 }
 
-/* ---- what is told ---- */
-
-/* Keep a declaration, which may live in what a statement returned, as one of the rows of the result. */
-void
-document_say(Applying *applying, const Declaration *said)
-{
-	MemoryContext inner = MemoryContextSwitchTo(applying->context);
-	Declaration *kept = palloc(sizeof(Declaration));
-
-	*kept = (Declaration) {
-		pstrdup(said->kind), pstrdup(said->name), pstrdup(said->action),
-		(Jsonb *) DatumGetPointer(datumCopy(JsonbPGetDatum(said->changes), false, -1))
-	};
-	applying->said = lappend(applying->said, kept);
-	MemoryContextSwitchTo(inner);
-}
+/* ---- grants ---- */
 
 /* Does the caller lack a grant?  It is noted, each once. */
 static bool

@@ -6,7 +6,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
+#include "utils/datum.h"
 
 #include "base/errors.h"
 #include "compose/censor.h"
@@ -48,6 +48,23 @@ typedef struct StateOf
 	char	   *version_constraint;
 	const char *release_channel;
 } StateOf;
+
+/* ---- what is told ---- */
+
+/* Keep a declaration, which may live in what a statement returned, as one of the rows of the result. */
+void
+document_say(Applying *applying, const Declaration *said)
+{
+	MemoryContext inner = MemoryContextSwitchTo(applying->context);
+	Declaration *kept = palloc(sizeof(Declaration));
+
+	*kept = (Declaration) {
+		pstrdup(said->kind), pstrdup(said->name), pstrdup(said->action),
+		(Jsonb *) DatumGetPointer(datumCopy(JsonbPGetDatum(said->changes), false, -1))
+	};
+	applying->said = lappend(applying->said, kept);
+	MemoryContextSwitchTo(inner);
+}
 
 /* ---- params ---- */
 
@@ -139,7 +156,8 @@ say_desired(const StateOf *state, const Desired *desired, ProposedRevision *prop
 
 		if (desired->params)
 			old_value = json_string(desired->said_constraint, strlen(desired->said_constraint));
-		mask_leaf_diff(compose_mask(&proposed->proposal), desired->params, proposed->proposal.params, build_leaf, &changes);
+		mask_leaf_diff(compose_mask(&proposed->proposal), desired->params, proposed->proposal.params, build_leaf,
+					   &changes);
 		if (desired->params == NULL || !json_equal(&old_value, &new_value))
 			build_change(&changes, "version_constraint", desired->params ? &old_value : NULL, &new_value);
 	}

@@ -221,7 +221,7 @@ my %takes = (
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
-		remove_remote_reference)),
+		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
 		promote_environment rollback_environment tag_environment open_request preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
@@ -257,7 +257,8 @@ my %takes = (
 );
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
-my @open = qw(may current_actor current_database_role last_refusal compose_params window_occurrences jsonb_schema_errors
+my @open = qw(may document_schema current_actor current_database_role last_refusal compose_params window_occurrences
+	jsonb_schema_errors
 	merge_params merge_conflicts jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
   jsonb_filter_annotated jsonb_keep_annotated jsonb_filter_copyable jsonb_keep_copyable);
 
