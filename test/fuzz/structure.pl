@@ -58,7 +58,8 @@ sub pair {
 sub value {
 	my ($depth) = @_;
 	my $kind = $depth > 0 ? rand : rand 0.6;
-	return $kind < 0.2 ? int rand 3 : $kind < 0.45 ? pick(qw(x y z)) : $kind < 0.52 ? pick(JSON::PP::true, JSON::PP::false)
+	return $kind < 0.2 ? int rand 3 : $kind < 0.45 ? pick(qw(x y z))
+		: $kind < 0.52 ? pick(JSON::PP::true, JSON::PP::false)
 		: $kind < 0.55 ? undef : $kind < 0.6 ? pick([], {})
 		: $kind < 0.8 ? { map { $_ => value($depth - 1) } grep { rand() < 0.4 } @keys }
 		: [map { value($depth - 1) } 1 .. rand 4];
@@ -75,7 +76,8 @@ sub changed {
 	}
 	if (!ref $value) {
 		my $type = type($value);
-		return $type eq 'number' && rand() < 0.3 ? int rand 3 : $type eq 'string' && rand() < 0.5 ? pick(qw(x y z)) : $value;
+		return $type eq 'number' && rand() < 0.3 ? int rand 3
+			: $type eq 'string' && rand() < 0.5 ? pick(qw(x y z)) : $value;
 	}
 	return $value if ref $value ne 'ARRAY';
 	my @other = map { changed($_, $depth - 1) } @$value;
@@ -235,11 +237,13 @@ BEGIN
 	INSERT INTO promote.bundle_release (bundle, version, params_schema)
 	SELECT 'fuzzed_' || component, '1.0.0', schema_a FROM batch
 	UNION ALL SELECT 'fuzzed_' || component, '1.1.0', schema_b FROM batch;
-	INSERT INTO promote.component (project, component, bundle) SELECT 'fuzzed', component, 'fuzzed_' || component FROM batch;
+	INSERT INTO promote.component (project, component, bundle)
+	SELECT 'fuzzed', component, 'fuzzed_' || component FROM batch;
 	INSERT INTO promote.instance (project, environment, component)
 	SELECT 'fuzzed', e, component FROM batch, unnest(ARRAY['a', 'b']) AS e;
-	PERFORM promote.configure_instance('fuzzed-a-' || component, promote.jsonb_diff_patch('{}', a), '1.0.0', plan => false),
-			promote.configure_instance('fuzzed-b-' || component, promote.jsonb_diff_patch('{}', b), '1.1.0', plan => false) FROM batch;
+	PERFORM promote.configure_instance(format('fuzzed-%s-%s', v.e, component), promote.jsonb_diff_patch('{}', v.params),
+			v.version, plan => false)
+	   FROM batch, LATERAL (VALUES ('a', a, '1.0.0'), ('b', b, '1.1.0')) AS v (e, params, version);
 END
 $$;
 SQL

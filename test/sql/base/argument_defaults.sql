@@ -73,7 +73,8 @@ INSERT INTO sample SELECT f, v.*
     (VALUES ('instance', quote_literal(:'held_instance')), ('deployment', :'held_deployment'), ('fencing',
         :'held_fencing')) AS v (argument, value);
 INSERT INTO sample SELECT p || f, v.*
-    FROM unnest('{promote_environment,plan_environment,deploy_environment,rollback_environment,tag_environment}'::text[])
+    FROM unnest('{promote_environment,plan_environment,deploy_environment,rollback_environment,tag_environment}'
+            ::text[])
             AS f,
          unnest('{"",preview_}'::text[]) AS p,
          LATERAL (VALUES ('src', $$'shop-staging'$$), ('dst', $$'shop-production'$$), ('tag', $$'now'$$),

@@ -115,8 +115,8 @@ SELECT is((SELECT problem FROM result WHERE component = 's1'),
         'depends on.', '... which the row says');
 SELECT is(pg_temp.lines($$SELECT component FROM promote.deployment WHERE project = 'shop' AND environment = 'staging'
     AND action = 'DECOMMISSION' AND status = 'PENDING' ORDER BY 1$$), E'(s2)\n(s4)\n(s5)', '... and is not queued');
-SELECT is(pg_temp.says($$SELECT code FROM promote.preview_decommission_environment('shop-staging') WHERE component = 's1'$$),
-    '()', 'all of it is refused by itself alone');
+SELECT is(pg_temp.says($$SELECT code FROM promote.preview_decommission_environment('shop-staging')
+    WHERE component = 's1'$$), '()', 'all of it is refused by itself alone');
 DELETE FROM promote.freeze_window;
 DROP TABLE pg_temp.result;
 SELECT is(pg_temp.decommissions($$'shop-staging', '{s1,s3}', partial => true$$, 'component, changed, code'),
