@@ -80,7 +80,8 @@ public class Story {
 
         asPerson(db, "portal", "ann@example.com");
         check("1".equals(one(db, "new_revision", "SELECT * FROM promote.configure_instance(?, ?, message => ?)",
-            STAGING, "{\"size\": \"small\", \"replicas\": 2}", "from Java")), "a configuration: a string is a document");
+            STAGING, "{\"size\": \"small\", \"replicas\": 2}", "from Java")),
+            "a configuration: a string is a document");
         one(db, "new_revision", "SELECT * FROM promote.configure_instance(?, ?)", PRODUCTION, "{\"size\": \"small\"}");
         check("2".equals(one(db, "new_revision",
             "SELECT * FROM promote.promote_instance(?, ?, ?, expected_revision => ?)", STAGING, PRODUCTION,

@@ -20,7 +20,8 @@ is_deeply([sort map { "PM_$_" } keys %named], [sort values %defined],
 	'src/base/refusal.c has the names of all of them');
 
 my %called = PromoteTest::slurp('doc/reference/refusal.md') =~ /`(PM\d{3})` `(\w+)`/g;
-is_deeply(\%called, { map { $_ => lc($defined{$_} =~ s/^PM_//r) } keys %defined }, 'doc/reference/refusal.md has them, too');
+is_deeply(\%called, { map { $_ => lc($defined{$_} =~ s/^PM_//r) } keys %defined },
+	'doc/reference/refusal.md has them, too');
 
 my $tests = join '', map { PromoteTest::slurp($_) } glob 'test/sql/*/*.sql test/t/*.pl';
 my $sources = join '', map { PromoteTest::slurp($_) } glob 'src/*.c src/*/*.c';
