@@ -67,6 +67,9 @@ $node->create_database('snapshots');
 $node->query('snapshots', <<'SQL');
 CREATE EXTENSION promote;
 CREATE ROLE snapshot_dba;
+-- a role that rules can be met by, so that they draw no warning
+CREATE ROLE snapshot_reviewer;
+CREATE ROLE snapshot_member LOGIN IN ROLE snapshot_reviewer;
 GRANT snapshot_dba TO postgres;
 CREATE TABLE answer (project text PRIMARY KEY, reason text);
 CREATE FUNCTION policy(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
@@ -219,6 +222,13 @@ my %say = (
 	grounds    => q{DO $$ BEGIN PERFORM promote.plan_instance('%P'); PERFORM work('%p');
 		PERFORM promote.deploy_instance('%P'); PERFORM work('%p'); END $$},
 	no_plan    => q{UPDATE promote.environment SET require_plan = false WHERE project = '%p'},
+	# a rule of each kind
+	rules      => q{SELECT promote.set_freeze('%p', '%p', during => '[2031-01-01, 2031-02-01)'),
+		promote.set_change_window('%p', '%p', during => '[2020-01-01,)'),
+		promote.set_approval_rule('%p', 'staging', 'r', 'snapshot_reviewer'),
+		promote.set_required_check('%p', 'staging', 'c'),
+		promote.set_override_rule('%p', 'staging', 'soak', 'snapshot_dba'),
+		promote.set_policy('%p', 'public.policy', '%p', enabled => false)},
 );
 
 my %verb = (
@@ -314,10 +324,32 @@ my %verb = (
 			WHERE project = '%p' AND environment = 'staging' AND revision = 1
 		RETURNING revision, version},
 	prune      => q{SELECT subject, pruned FROM promote.prune_audit(clock_timestamp(), '%p') ORDER BY subject},
+	set_freeze => q{SELECT action, changes FROM promote.set_freeze('%p', '%p', reason => 'mine',
+		during => '[2031-01-01, 2031-02-01)')},
+	set_window => q{SELECT action, changes FROM promote.set_change_window('%p', '%p', reason => 'mine',
+		during => '[2020-01-01,)')},
+	set_rule   => q{SELECT action, changes FROM promote.set_approval_rule('%p', 'staging', 'r',
+		'snapshot_reviewer', description => 'mine')},
+	set_check  => q{SELECT action, changes FROM promote.set_required_check('%p', 'staging', 'c',
+		description => 'mine')},
+	set_override => q{SELECT action, changes FROM promote.set_override_rule('%p', 'staging', 'soak', 'snapshot_dba',
+		'mine')},
+	set_policy => q{SELECT action, changes FROM promote.set_policy('%p', 'public.policy', '%p', enabled => false,
+		description => 'mine')},
+	no_freeze  => q{SELECT action, changes FROM promote.remove_freeze('%p')},
+	no_window  => q{SELECT action, changes FROM promote.remove_change_window('%p')},
+	no_rule    => q{SELECT action, changes FROM promote.remove_approval_rule('%p', 'staging', 'r')},
+	no_check   => q{SELECT action, changes FROM promote.remove_required_check('%p', 'staging', 'c')},
+	no_override => q{SELECT action, changes FROM promote.remove_override_rule('%p', 'staging', 'soak',
+		'snapshot_dba')},
+	no_policy  => q{SELECT action, changes FROM promote.remove_policy('%p')},
 );
 
 # What was there, what another session commits behind the snapshot, and what the transaction calls then.
 my @cases = (
+	# rules
+	(map { [ '', 'rules', $_ ] } qw(set_freeze set_window set_rule set_check set_override set_policy no_freeze no_window
+		no_rule no_check no_override no_policy)),
 	# new desired states
 	[ '', 'edit', 'promote' ],
 	[ '', 'edit_here', 'apply' ],

@@ -48,7 +48,7 @@ my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo "
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
-		remote_reference
+		remote_reference rule
 		verify worker)),
 	(map { ("reference/$_" => $deployed) } qw(apply archive blame chain compare decommission drift environment fork gate
 		health history matrix override policy release report request rollback status structure tag window)),

@@ -1,4 +1,4 @@
--- Settings that every role may change change nothing of what verbs that declare judge: those under which the owner of the
+-- Settings that every role may change do not change what verbs that declare judge: those under which the owner of the
 -- tables loads rows as they are, and those under which functions are taken as they come.
 BEGIN;
 SELECT no_plan();

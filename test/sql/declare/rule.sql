@@ -324,8 +324,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION pg_temp.refusal(text) TO PUBLIC;
 SELECT is(pg_temp.told('SELECT promote.' || call), format('PM701 / not allowed: rules / There is a %s "theirs" '
-    'that counts where the caller has no grant "rules". / Take another name.', CASE WHEN call ~ 'freeze' THEN 'freeze_window'
-    ELSE 'policy' END), call) FROM unnest(ARRAY[
+    'that counts where the caller has no grant "rules". / Take another name.',
+    CASE WHEN call ~ 'freeze' THEN 'freeze_window' ELSE 'policy' END), call) FROM unnest(ARRAY[
     $$set_freeze('theirs', 'ecomm', 'production', during => '[2031-01-01,2031-02-01)')$$,
     $$remove_freeze('theirs')$$, $$set_policy('theirs', 'rules.calm', 'ecomm', 'production')$$,
     $$remove_policy('theirs')$$]) AS call;
