@@ -292,14 +292,14 @@ static const SqlField row_fields[] = {
 static Statement
 statement_of(char *text)
 {
-	return (Statement) {.text = text};
+	return (Statement) {text};
 }
 
 /* A statement that returns DeclaredRows. */
 static Statement
 statement_of_row(char *text)
 {
-	return (Statement) {.text = text, .fields = row_fields, .count = lengthof(row_fields)};
+	return (Statement) {text, row_fields, lengthof(row_fields)};
 }
 
 /* The statements that lock what a row refers to. */

@@ -706,24 +706,23 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 	'blocked', COALESCE((SELECT jsonb_agg(version) FROM promote.bundle_release WHERE block_reason IS NOT NULL), '[]'));
 CREATE FUNCTION hist.freeze(name text, project text DEFAULT NULL, environment text DEFAULT NULL) RETURNS text
 	LANGUAGE sql SECURITY DEFINER AS $$
-	INSERT INTO promote.freeze_window (name, project, environment, during)
-	VALUES ($1, $2, $3, tstzrange(now() - interval '1 hour', now() + interval '1 day')) RETURNING name
+	SELECT s.name FROM promote.set_freeze($1, $2, $3,
+		during => tstzrange(now() - interval '1 hour', now() + interval '1 day')) AS s
 $$;
 CREATE FUNCTION hist.thaw(name text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
-	DELETE FROM promote.freeze_window WHERE name = $1 RETURNING name
+	SELECT r.name FROM promote.remove_freeze($1) AS r WHERE r.action = 'delete'
 $$;
 CREATE FUNCTION hist.open_window(name text, project text, environment text, most integer) RETURNS text
 	LANGUAGE sql SECURITY DEFINER AS $$
-	INSERT INTO promote.change_window (name, project, environment, during, max_deployments_per_window)
-	VALUES ($1, $2, $3, tstzrange(now() - interval '1 hour', now() + interval '1 day'), $4) RETURNING name
+	SELECT s.name FROM promote.set_change_window($1, $2, $3, max_deployments_per_window => $4,
+		during => tstzrange(now() - interval '1 hour', now() + interval '1 day')) AS s
 $$;
 CREATE FUNCTION hist.close_window(name text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
-	DELETE FROM promote.change_window WHERE name = $1 RETURNING name
+	SELECT r.name FROM promote.remove_change_window($1) AS r WHERE r.action = 'delete'
 $$;
 CREATE FUNCTION hist.ask(project text, environment text, rule text, quorum integer, counts boolean) RETURNS text
 	LANGUAGE sql SECURITY DEFINER AS $$
-	INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, requester_counts)
-	VALUES ($1, $2, $3, 'history_reviewers', $4, $5) RETURNING rule
+	SELECT $3 FROM promote.set_approval_rule($1, $2, $3, 'history_reviewers', $4, requester_counts => $5)
 $$;
 CREATE FUNCTION hist.unask(rule text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
 	DELETE FROM promote.approval_rule WHERE rule = $1 RETURNING rule

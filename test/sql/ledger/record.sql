@@ -218,6 +218,9 @@ INSERT INTO verb SELECT p.proname, 'secret' FROM pg_proc p WHERE p.pronamespace 
     AND p.proname IN ('set_secret', 'remove_secret', 'rotate_secrets', 'deployment_secrets');
 INSERT INTO verb SELECT p.proname, 'remote_reference' FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace
     AND p.proname IN ('set_remote_reference', 'remove_remote_reference');
+-- the triggers of their tables record what these write, see test/sql/declare
+INSERT INTO verb SELECT p.proname, NULL FROM pg_proc p WHERE p.pronamespace = 'promote'::regnamespace
+    AND p.prorettype = 'promote.declaration'::regtype;
 SELECT is_empty($$SELECT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass
     AND d.objid = p.oid AND d.deptype = 'e'
                     JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
