@@ -11,7 +11,7 @@
 #
 #   - an SQLSTATE other than class PM, 22021 or 22P05 (encoding),
 #   - a refusal without DETAIL or HINT,
-#   - a result that is not read back as itself, as jsonb or as YAML,
+#   - a result that is not read back as itself, as jsonb, as YAML, or as it is written as YAML or indented,
 #   - a lost connection, after which the batch is left in a file.
 #
 use strict;
@@ -99,6 +99,20 @@ BEGIN
 	IF result::text::jsonb IS DISTINCT FROM result THEN
 		finding := 'the result is not what its text says';
 	END IF;
+	IF jsonb(promote.jsonb_indented(result)) IS DISTINCT FROM result THEN
+		finding := 'the indented text is another document';
+	END IF;
+	-- what is written is read back, but for what expanded aliases, or indentation, make too large
+	BEGIN
+		again := promote.yaml_to_jsonb(promote.jsonb_to_yaml(result));
+		IF again IS DISTINCT FROM result OR promote.jsonb_to_yaml(again) <> promote.jsonb_to_yaml(result) THEN
+			finding := 'what is written is not read back as itself';
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		IF SQLSTATE <> 'PM102' THEN
+			finding := SQLSTATE || ' for what is written: ' || SQLERRM;
+		END IF;
+	END;
 	-- JSON is YAML, but for what is refused
 	BEGIN
 		again := promote.yaml_to_jsonb(result::text);

@@ -308,5 +308,27 @@ SELECT is(count(*) FILTER (WHERE promote.yaml_to_jsonb(doc::text) = doc), count(
 		  FROM generate_series(1, 2000) i) documents
  WHERE doc::text !~ E'\u007f';
 
+-- ---- writing ----
+CREATE FUNCTION pg_temp.writes(document jsonb, expected text, description text) RETURNS SETOF text LANGUAGE plpgsql AS
+$$
+BEGIN
+	RETURN NEXT is(promote.jsonb_to_yaml(document), expected, description);
+	RETURN NEXT is(promote.yaml_to_jsonb(promote.jsonb_to_yaml(document)), document, '... is read back');
+END
+$$;
+SELECT pg_temp.writes('{"b": 1.50, "aa": [1, {"x": null}, [], {}], "a": true}',
+	e'a: true\naa:\n- 1\n- x: null\n- []\n- {}\nb: 1.5\n', 'keys in the order of their bytes, canonical numbers');
+SELECT pg_temp.writes('{"v": "one\ntwo\n"}', e'v: |\n  one\n  two\n', 'lines of text are a block');
+SELECT pg_temp.writes('{"v": "one\n  two"}', e'v: |-\n  one\n    two\n', '... also without a line break at the end');
+SELECT pg_temp.writes(jsonb_build_object('v', s), 'v: ' || to_jsonb(s)::text || e'\n', 'a string in quotes: ' || s)
+  FROM unnest(ARRAY['yes', 'No', 'on', 'OFF', 'y', 'null', '~', 'True', '1e3', '0x1F', '0o7', '1_000', '12:30', '.inf', '', ' ',
+		'- a', '#a', 'a: b', 'a #b', '&a', '*a', '!a', '%a', '@a', '{a}', '[a]', '<<', '---', '...', 'a ', 'a  b']) AS s;
+SELECT pg_temp.writes(jsonb_build_object('v', s), 'v: ' || s || e'\n', 'a string without: ' || s)
+  FROM unnest(ARRAY['a', 'a b', 'a.b-c/d', 'nothing', 'e3', 'yesterday']) AS s;
+SELECT is(promote.yaml_to_jsonb(promote.jsonb_to_yaml(d)), d, 'is read back: ' || left(d::text, 60))
+  FROM (VALUES ('"a"'::jsonb), ('1e400'), ('null'), ('[]'), ('{}'), ('"one\ntwo"'), ('{"": {"": ""}}'),
+	(to_jsonb(e'\u00e9\u2028\u0085\ufeff\t\r\n\u0001'::text)), ('{"a\nb": "\ntwo"}'), ('["# one\n# two\n", " a\nb", "a\n\nb\n\n"]'),
+	(jsonb_build_object(repeat('k', 2000), repeat('v ', 2000))), ('[[[["deep"]]], {"<<": {"a": 1}}]')) AS v (d);
+
 SELECT * FROM finish();
 ROLLBACK;
