@@ -215,7 +215,8 @@ sub forbidden {
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
 	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
-		compare_deployments wait_for_deployment compare_instances compare_environments compare_structure blame leaf_history
+		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
+		wait_for_deployment
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
@@ -553,7 +554,8 @@ $node->query('matrix', join '',
 	map { my $try = $_; sprintf "INSERT INTO public.uncalled SELECT %s, provolatile = 'v', %s FROM pg_proc WHERE "
 	. "oid = %s::regprocedure;\n",
 	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
-		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do. A position alone is none
+		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do. A position
+		# alone is nothing
 		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances
 			|next_position)\(/x } @tries);
 $node->query('matrix', <<'SQL');

@@ -134,7 +134,8 @@ for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
 	like($one->ask("SELECT promote.acknowledge_events('both', $low);"), qr/^(?:PM732|40001) /,
 		"... and another does not go back, at $level");
 	$one->ask('ROLLBACK;');
-	is($node->query('order', q{SELECT position FROM promote.consumer WHERE consumer = 'both'}), $high, '... as is kept');
+	is($node->query('order', q{SELECT position FROM promote.consumer WHERE consumer = 'both'}), $high,
+		'... as is kept');
 }
 $two->ask("BEGIN; SELECT promote.register_consumer('same', after_position => 0);");
 $one->begin("SELECT registered, changed FROM promote.register_consumer('same', events => '{x}', after_position => 0);");

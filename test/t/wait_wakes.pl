@@ -118,7 +118,8 @@ $waiter->ask('ROLLBACK;');
 for my $n (1 .. 3) {
 	my $other = Session->new($node, 'waits');
 	$other->begin("SELECT promote.wait_for_deployment('shop-production-c17', timeout => '10 min');");
-	$node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $other->backend, 30);
+	$node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $other->backend,
+		30);
 	$node->query('waits', 'SELECT pg_terminate_backend(' . $other->backend . ')');
 	$other->end;
 }

@@ -39,6 +39,8 @@ INSERT INTO promote.schema_document (uri, document) VALUES ('https://example.com
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "a"}', '1.6.0') \g /dev/null
 SELECT promote.set_remote_reference('ecomm-production-db', 'network', 'net-1') \g /dev/null
 SELECT count(*) FROM promote.tag_environment('ecomm-production', 'now', 'why') \g /dev/null
+SELECT registered FROM promote.register_consumer('hook', 'ecomm', 'production', '{deployment.failed}',
+    0) \g /dev/null
 SELECT count(*) FROM promote.fork_environment('ecomm-staging', 'ecomm-over', configure => false) \g /dev/null
 SELECT count(*) FROM promote.archive_environment('ecomm-over', 'why') \g /dev/null
 SELECT set_config('promote.secret_key_command', 'printf ''k1:' || encode(sha256('k1'), 'base64') || '\n''',
