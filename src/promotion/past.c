@@ -173,8 +173,7 @@ past_params(const Sql *sql, PastConfigs *configs, const PastRevision *past)
 Jsonb *
 past_parameters(const Sql *sql, const InstanceKey *key)
 {
-	static Statement read = {"SELECT e.parameters FROM promote.environment AS e"
-		" WHERE e.project = $1 AND e.environment = $2"};
+	static Statement read = {"SELECT promote_internal.parameters_of($1, $2)"};
 	SqlRows		rows = sql_read(sql, &read, AS_TEXT(key->project), AS_TEXT(key->environment));
 
 	return take_document(&rows);

@@ -43,9 +43,10 @@ BEGIN
 	INSERT INTO promote.project (project, description) VALUES (p, word);
 	INSERT INTO promote.component (project, component, bundle, description) VALUES (p, 'db', 'postgres', word),
 		(p, 'app', 'postgres', word);
-	INSERT INTO promote.environment (project, environment, description, parameters) VALUES (p, 'staging', word, '{}'),
-		(p, 'production', word, '{}'),
-		(p, 'hidden', hidden, jsonb_build_object('x', hidden));
+	INSERT INTO promote.environment (project, environment, description)
+	    VALUES (p, 'staging', word), (p, 'production', word), (p, 'hidden', hidden);
+	INSERT INTO promote.parameter_set (project, environment, parameters)
+	    VALUES (p, 'hidden', jsonb_build_object('x', hidden));
 	INSERT INTO promote.instance (project, environment, component, attributes)
 	SELECT p, v.environment, c, jsonb_build_object('word', v.description, 'of', p)
 	FROM promote.environment v, unnest('{db,app}'::text[]) c WHERE v.project = p;
@@ -527,7 +528,7 @@ $node->query('matrix', join '',
 	. "oid = %s::regprocedure;\n",
 	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
 		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do
-		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances)\(/ } @tries);
+		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances|open_parameters)\(/ } @tries);
 $node->query('matrix', <<'SQL');
 CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,14 @@
+/*
+ * parameter.h: what placeholders of an environment are rendered with.
+ */
+#ifndef PROMOTE_REGISTRY_PARAMETER_H
+#define PROMOTE_REGISTRY_PARAMETER_H
+
+#include "postgres.h"
+
+#include "utils/array.h"
+#include "utils/jsonb.h"
+
+extern Jsonb *parameters_marked(Jsonb *parameters, const ArrayType *sensitive);
+
+#endif							/* PROMOTE_REGISTRY_PARAMETER_H */
