@@ -6,6 +6,13 @@ REVOKE ALL ON FUNCTION promote_internal.check_window() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.check_window() IS
 'Refuses windows that are none, PM602: neither once nor recurring or both, backward, endless or never; spells the zone as pg_timezone_names does';
 
+CREATE FUNCTION promote_internal.spell_zone(zone text) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_spell_zone';
+REVOKE ALL ON FUNCTION promote_internal.spell_zone(text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.spell_zone(text) IS
+'A time zone as pg_timezone_names spells it, and as rows of windows have it; PM602: there is none of that name';
+
 CREATE TABLE promote.freeze_window (
     name        text COLLATE "C" NOT NULL,
     project     promote.project_name,

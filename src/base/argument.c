@@ -62,8 +62,8 @@ argument_bool(FunctionCallInfo fcinfo, int argument, bool otherwise)
 }
 
 /* Refuse an argument that is null or empty. */
-static void
-refuse_missing(const char *name)
+void
+argument_missing(const char *name)
 {
 	ereport(ERROR,
 			(errcode(PM_INVALID_ARGUMENT),
@@ -79,7 +79,7 @@ argument_required(FunctionCallInfo fcinfo, int argument, const char *name)
 	char	   *value = argument_text(fcinfo, argument);
 
 	if (value == NULL || value[strspn(value, " \t\r\n")] == '\0')
-		refuse_missing(name);
+		argument_missing(name);
 	return value;
 }
 
@@ -88,7 +88,7 @@ int32
 argument_number(FunctionCallInfo fcinfo, int argument, const char *name)
 {
 	if (PG_ARGISNULL(argument))
-		refuse_missing(name);
+		argument_missing(name);
 	return PG_GETARG_INT32(argument);
 }
 

@@ -40,7 +40,7 @@
 #define PM_CANNOT_PATCH			PM_ERRCODE('1', '0', '8')	/* a patch that cannot be made or applied */
 #define PM_INVALID_VERSION		PM_ERRCODE('2', '0', '1')	/* not a version, or not a constraint */
 #define PM_NO_RELEASE			PM_ERRCODE('2', '0', '2')	/* nothing matches the constraint */
-#define PM_OTHER_ARTIFACT		PM_ERRCODE('2', '0', '3')	/* the version is another artifact */
+#define PM_OTHER_ARTIFACT		PM_ERRCODE('2', '0', '3')	/* the version is another artifact, or another release */
 
 /* History */
 #define PM_APPEND_ONLY			PM_ERRCODE('3', '0', '1')	/* history is never rewritten */
@@ -66,7 +66,7 @@
 #define PM_OTHER_PLAN			PM_ERRCODE('5', '0', '9')	/* another plan is recorded already */
 #define PM_RELEASE_BLOCKED		PM_ERRCODE('5', '1', '0')	/* nothing may be deployed by the release */
 #define PM_DECOMMISSIONED		PM_ERRCODE('5', '1', '1')	/* what was decommissioned would come back unseen */
-#define PM_STILL_USED			PM_ERRCODE('5', '1', '2')	/* archiving what still runs, or is in somebody's hands */
+#define PM_STILL_USED			PM_ERRCODE('5', '1', '2')	/* archiving or removing what is in somebody's hands */
 
 /* The pipeline */
 #define PM_GATES_CLOSED			PM_ERRCODE('6', '0', '1')	/* a gate blocks the deployment */

@@ -32,6 +32,15 @@ sql_set_local(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* Let values be written and read the same in every session, until the current nest level of settings ends. */
+void
+sql_pin_output(void)
+{
+	sql_set_local("DateStyle", "ISO, YMD");
+	sql_set_local("IntervalStyle", "iso_8601");
+	sql_set_local("TimeZone", "UTC");
+}
+
 /* The OID of one of promote's tables. */
 Oid
 table_oid(const char *table)

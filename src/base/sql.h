@@ -205,6 +205,7 @@ sql_time_value(TimestampTz time)
 #define sql_open(sql, statement, read_only, ...) sql_cursor(sql, statement, read_only, SQL_CALL(__VA_ARGS__))
 
 extern void sql_set_local(const char *name, const char *value);
+extern void sql_pin_output(void);
 extern void sql_enter(Sql *sql);
 extern void sql_leave(const Sql *sql);
 extern SqlRows sql_call(const Sql *sql, Statement *statement, SqlMode mode, const SqlValue *values, int count);

@@ -200,6 +200,7 @@ extern void gate_dependency(const Sql *sql, GateCase *gate);
 
 /* gate/policy.c */
 extern void gate_policies(const Sql *sql, GateCase *gate);
+extern void policy_require_function(Oid role, const char *name);
 
 /* gate/approval.c */
 extern void gate_approval(const Sql *sql, GateCase *gate);

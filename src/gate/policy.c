@@ -19,6 +19,8 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/trigger.h"
@@ -180,6 +182,81 @@ find_function(const char *name, const char **problem)
 	return oid;
 }
 
+/* Refuse a function that cannot be a policy, or that the caller may not make one of. */
+static void
+refuse_function(const char *name, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_POLICY),
+			 errmsg("\"%s\" cannot be a policy", name),
+			 errdetail("The function: %s.", problem),
+			 errhint("Write a function " SIGNATURE ", STABLE or IMMUTABLE, and name it with its schema.")));
+}
+
+/*
+ * May a role execute the function?  PostgreSQL checks that when it parses and
+ * runs a call, but not for a kept plan that was parsed for another user, nor for
+ * a function that was inlined into it.
+ */
+static bool
+may_execute(Oid role, Oid function)
+{
+	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), role, ACL_USAGE) == ACLCHECK_OK &&
+		object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+}
+
+/* The role in a column of a catalog's row, found by its OID. */
+static Oid
+role_of(int cache, Oid object, AttrNumber column)
+{
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	bool		isnull;
+	Oid			role;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for object %u", object);
+	role = DatumGetObjectId(SysCacheGetAttr(cache, tuple, column, &isnull));
+	ReleaseSysCache(tuple);
+	return role;
+}
+
+/*
+ * The owner of a function's schema, who may drop the function and put another one
+ * in its place.  Of public that is a role which stands for the database's owner.
+ */
+static Oid
+schema_owner(Oid function)
+{
+	Oid			owner = role_of(NAMESPACEOID, get_func_namespace(function), Anum_pg_namespace_nspowner);
+
+	return owner == ROLE_PG_DATABASE_OWNER ? role_of(DATABASEOID, MyDatabaseId, Anum_pg_database_datdba) : owner;
+}
+
+/*
+ * Refuse a function that a role may not make a policy of, PM_INVALID_POLICY.  A
+ * policy runs in the session of whoever deploys, who has not chosen it.  So a role
+ * that does not own the tables names only what it could call itself, and what was
+ * written by somebody whom all callers trust: not its own functions, even if they
+ * are SECURITY DEFINER, nor what stands in a schema whose owner could put another
+ * function there under the name.
+ */
+void
+policy_require_function(Oid role, const char *name)
+{
+	const char *problem;
+	Oid			function = find_function(name, &problem);
+
+	if (problem == NULL && !is_trusted(role))
+	{
+		if (!may_execute(role, function))
+			problem = "you may not execute it";
+		else if (!is_trusted(role_of(PROCOID, function, Anum_pg_proc_proowner)) || !is_trusted(schema_owner(function)))
+			problem = "it, or its schema, is not owned by who owns the tables, or a superuser, and only these name such a function";
+	}
+	if (problem)
+		refuse_function(name, problem);
+}
+
 /*
  * promote_internal.check_policy() returns trigger
  *
@@ -200,11 +277,7 @@ promote_check_policy(PG_FUNCTION_ARGS)
 		return PointerGetDatum(row);
 	(void) find_function(name, &problem);
 	if (problem)
-		ereport(ERROR,
-				(errcode(PM_INVALID_POLICY),
-				 errmsg("\"%s\" cannot be a policy", name),
-				 errdetail("The function: %s.", problem),
-				 errhint("Write a function " SIGNATURE ", STABLE or IMMUTABLE, and name it with its schema.")));
+		refuse_function(name, problem);
 	return PointerGetDatum(row);
 }
 
@@ -549,20 +622,6 @@ refuse_recursion(const Policy *policy, Oid function)
 					 errhint("Let it look at the tables and views instead, or narrow its scope.")));
 }
 
-/*
- * May the caller execute the function?  PostgreSQL checks that when it parses and
- * runs a call, but not for a kept plan that was parsed for another user, nor for
- * a function that was inlined into it.
- */
-static bool
-may_execute(Oid function)
-{
-	Oid			role = session_role();
-
-	return object_aclcheck(NamespaceRelationId, get_func_namespace(function), role, ACL_USAGE) == ACLCHECK_OK &&
-		object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
-}
-
 /* Ask a policy, and block for what comes of it. */
 static void
 judge_policy(GateCase *gate, const Policy *policy)
@@ -572,7 +631,7 @@ judge_policy(GateCase *gate, const Policy *policy)
 	ErrorData  *error;
 	bool		timed_out = false;
 
-	if (problem == NULL && !is_uncalled() && !may_execute(run.function))
+	if (problem == NULL && !is_uncalled() && !may_execute(session_role(), run.function))
 		problem = "permission denied";
 	if (problem || is_uncalled())
 	{

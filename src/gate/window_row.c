@@ -22,6 +22,7 @@
 #include "gate/window.h"
 
 PG_FUNCTION_INFO_V1(promote_check_window);
+PG_FUNCTION_INFO_V1(promote_spell_zone);
 PG_FUNCTION_INFO_V1(promote_window_occurrences);
 
 #define MAX_NAME 200			/* bytes of a window's name */
@@ -126,6 +127,13 @@ check_recurring(const TriggerData *data, HeapTuple row, bool must_end)
 	calendar_parse(&text, &calendar);
 	calendar_check(&text, &calendar, must_end);
 	return strcmp(zone, text.zone) == 0 ? row : trigger_with(data, row, "zone", CStringGetTextDatum(zone));
+}
+
+/* promote_internal.spell_zone(zone text) returns text: as pg_timezone_names spells it */
+Datum
+promote_spell_zone(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(calendar_zone(text_to_cstring(PG_GETARG_TEXT_PP(0)))));
 }
 
 /*

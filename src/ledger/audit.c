@@ -342,9 +342,6 @@ promote_audit_hash(PG_FUNCTION_ARGS)
 static char *
 pinned_output(Oid type, Datum value)
 {
-	static const char *const settings[][2] = {
-		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "iso_8601"}, {"TimeZone", "UTC"}
-	};
 	Oid			output;
 	bool		is_varlena;
 	char	   *written;
@@ -354,8 +351,7 @@ pinned_output(Oid type, Datum value)
 	if (type == TEXTARRAYOID || type == INT4OID || type == BOOLOID)
 		return OidOutputFunctionCall(output, value);
 	level = NewGUCNestLevel();
-	for (int i = 0; i < lengthof(settings); i++)
-		sql_set_local(settings[i][0], settings[i][1]);
+	sql_pin_output();
 	written = OidOutputFunctionCall(output, value);
 	AtEOXact_GUC(false, level);
 	return written;

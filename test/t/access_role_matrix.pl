@@ -150,7 +150,7 @@ SQL
 
 # ---- roles ----
 
-my @actions = qw(view configure promote plan deploy approve override decommission secrets work admin audit);
+my @actions = qw(view configure promote plan deploy approve override decommission secrets work register publish rules admin audit);
 
 # Where each role has which actions: [action, project, environment].
 my %grants = (
@@ -231,6 +231,12 @@ my %takes = (
 	(map { $_ => 'admin' } qw(archive_environment fork_environment)),
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	verify_audit => 'audit',
+	(map { $_ => 'register everywhere' } qw(register_project remove_project register_bundle remove_bundle)),
+	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
+	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
+		set_dependency remove_dependency register_instance remove_instance set_promotion_path remove_promotion_path
+		set_attributes set_parameters remove_parameter remove_parameters)),
+	set_environment_rules => 'rules',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
 	(map { $_ => 'nobody' } qw(restore_guards config_digest secret_fingerprint)),
@@ -287,7 +293,8 @@ sub arguments {
 		"'$project-$to'", q{'{db}'}, 'NULL', $function->{name} =~ /^tag_/ ? q{'here'} : 'NULL')
 		if $function->{name} =~ /_environment$/;
 	my %two = (a => "'$project-staging'", b => "'$project-$to'");
-	my %own = (compare_environments => \%two, compare_structure => \%two,
+	my %own = ((map { $_ => { environment => "'$to'" } } qw(register_environment remove_environment)),
+		compare_environments => \%two, compare_structure => \%two,
 		preview_chain => { src => "'$project-staging'", up_to => "'$project-$to'", components => 'NULL',
 			selector => 'NULL', via => 'NULL' },
 		promotion_chain => { environment => "'$project-$to'", components => 'NULL', selector => 'NULL', via => 'NULL' },
@@ -431,9 +438,9 @@ sub may_call {
 	my @takes = split / /, $takes{$function};
 	return 1 if grep { $_ eq $role } @exempt;
 	return 0 if $takes[0] eq 'nobody';
-	return is_granted($role, 'admin') if ($takes[1] // '') eq 'everywhere';
+	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment/
+	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment|_component$|_dependency$|_path$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
 		eq 'matrix';

@@ -363,7 +363,7 @@ sub expect_one_of {
 	return;
 }
 
-# By its name a rule is taken away wherever it is: a fork that copies rules has those of its source under the same names.
+# A rule is taken away by its name, wherever it is: a fork that copies rules has its source's under the same names.
 sub expect_gone {
 	my ($self, $call, $event) = @_;
 	my %times;

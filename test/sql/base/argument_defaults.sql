@@ -85,6 +85,11 @@ INSERT INTO sample SELECT p || f, v.*
          LATERAL (VALUES ('src', $$'shop-staging'$$), ('new_environment', $$'shop-new'$$),
                  ('environment', CASE WHEN f ~ 'archive' THEN $$'shop-over'$$ ELSE $$'shop-production'$$ END))
                  AS v (argument, value);
+INSERT INTO sample SELECT f, v.*
+    FROM unnest('{register_environment,set_environment_rules,register_component,register_instance,set_dependency,'
+                'publish_release,set_attributes,set_parameters}'::text[]) AS f,
+         (VALUES ('environment', $$'staging'$$), ('component', $$'db'$$), ('depends_on', $$'cache'$$),
+                 ('version', $$'9.0.0'$$), ('params_schema', $${}$$), ('attributes', $${"a": 1}$$)) AS v (argument, value);
 UPDATE sample SET value = quote_literal(value) WHERE value ~ '^{';
 
 CREATE TEMP TABLE argument AS
