@@ -214,6 +214,8 @@ INSERT INTO verb VALUES ('fork_environment', 'instance.opened'), ('archive_envir
     -- parts of these two, whose rows are recorded by their triggers
     ('open_environment', NULL), ('open_parameters', NULL), ('open_instances', NULL), ('copy_rules', NULL),
     ('clear_environment', NULL);
+-- what is declared is recorded by the triggers of its table
+INSERT INTO verb SELECT p.proname, NULL FROM pg_proc AS p WHERE p.prorettype = 'promote.declaration'::regtype;
 INSERT INTO verb VALUES ('plan_many', 'deployment.created'), ('deploy_many', 'deployment.created'),
     ('approve_many', 'deployment.approved'), ('reject_many', 'deployment.rejected'),
     ('complete_many', 'deployment.completed'), ('fail_many', 'deployment.failed'),
