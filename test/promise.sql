@@ -23,7 +23,8 @@ SELECT line
     SELECT 4, f.name, n.place,
            CASE WHEN n.place = 0 THEN format('%s %s returns %s', f.kind, f.name, f.result)
                 ELSE format('%s %s%s %s %s%s', f.kind, f.name,
-                            CASE WHEN n.mode IN ('t', 'o') THEN ' returns' ELSE '' END, COALESCE(f.names[n.place], '$' || n.place), format_type(n.type, NULL),
+                            CASE WHEN n.mode IN ('t', 'o') THEN ' returns' ELSE '' END,
+                            COALESCE(f.names[n.place], '$' || n.place), format_type(n.type, NULL),
                             CASE WHEN n.mode IN ('i', 'v', 'b') AND n.place > f.pronargs - f.pronargdefaults
                                  THEN ' default' ELSE '' END) END
       FROM (SELECT p.proname || CASE WHEN count(*) OVER (PARTITION BY p.proname) > 1
