@@ -45,7 +45,8 @@ push @{ $taken{ camel(singular($_)) } }, "relation $_" for keys %relations;
 push @{ $taken{ camel($_) } }, "type $_" for keys %types;
 my @clashes = map { join ', ', sort @{ $taken{$_} } } grep { @{ $taken{$_} } > 1 } sort keys %taken;
 is(join("\n", @clashes), '', 'tables, views and types have names of their own, in the singular');
-is(join("\n", grep { $relations{ plural($_) } && plural($_) ne $_ } sort keys %relations), '', 'no name is the plural of another');
+is(join("\n", grep { $relations{ plural($_) } && plural($_) ne $_ } sort keys %relations), '',
+	'no name is the plural of another');
 my %fields = map { (camel(singular($_)) => $_, camel(plural($_)) => $_) } keys %relations;
 is(join("\n", map { "function $_: $fields{ camel($_) }" } grep { $fields{ camel($_) } } sort keys %functions), '',
 	'no function has the name of a table or view, of one or of many');
@@ -55,7 +56,8 @@ is(join("\n", grep { $made{ camel($_) } } sort keys %functions), '', 'nor of wha
 # ---- what the promise is about is to be seen ----
 
 my $unseen = $node->query('surface', <<'SQL');
-SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind NOT IN ('r', 'v', 'i', 'c')
+SELECT c.relname FROM pg_class AS c
+ WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind NOT IN ('r', 'v', 'i', 'c')
 SQL
 is($unseen, '', 'nothing but tables, views and types is there');
 done_testing;
