@@ -5,7 +5,8 @@ SELECT no_plan();
 \ir ../../fixtures/as_role.sql
 CREATE ROLE p_registers;
 CREATE ROLE p_configures;
-INSERT INTO promote.grants (role, action, project, environment) VALUES ('p_registers', 'register', 'ecomm', 'production'),
+INSERT INTO promote.grants (role, action, project, environment) VALUES ('p_registers', 'register', 'ecomm',
+    'production'),
     ('p_configures', 'configure', 'ecomm', 'production'), ('p_configures', 'admin', 'ecomm', NULL);
 
 -- What a call by a role that owns nothing says: the declaration, and how many events there are by then.
@@ -15,7 +16,8 @@ $$;
 CREATE FUNCTION pg_temp.events() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM promote.audit_log $$;
 DELETE FROM promote.parameter_set WHERE project = 'ecomm';
 SELECT is(pg_temp.says($$set_parameters('ecomm', 'production', '{"region": "eu", "n": 1}')$$),
-    '(parameter_set,ecomm/production,create,"[{""new"": {""n"": 1, ""region"": ""eu""}, ""column"": ""parameters""}]")',
+    '(parameter_set,ecomm/production,create,"[{""new"": {""n"": 1, ""region"": ""eu""}, '
+    '""column"": ""parameters""}]")',
     'a set is made');
 SELECT pg_temp.events() AS before \gset
 SELECT is(pg_temp.says($$set_parameters('ecomm', 'production', '{"n": 1}')$$),
@@ -25,7 +27,8 @@ SELECT is(pg_temp.says($$set_parameters('ecomm', 'production')$$), '(parameter_s
 SELECT is(pg_temp.events(), :before::bigint, '... and writes nothing');
 SELECT matches(pg_temp.says($$set_parameters('ecomm', 'production', '{"token": "unseen-1"}', '{token}',
     '{"token": "of the gateway"}')$$), '^\(parameter_set,ecomm/production,change,', 'one is added');
-SELECT is((SELECT parameters || to_jsonb(sensitive) || descriptions FROM promote.parameter_set WHERE project = 'ecomm'),
+SELECT is((SELECT parameters || to_jsonb(sensitive) || descriptions FROM promote.parameter_set WHERE project =
+    'ecomm'),
     '[{"n": 1, "token": "unseen-1", "region": "eu"}, "token", {"token": "of the gateway"}]', '... the others stay');
 SELECT doesnt_match(pg_temp.says($$set_parameters('ecomm', 'production', '{"token": "unseen-2"}')$$), 'unseen',
     'a sensitive one is not shown in what was changed');
@@ -42,13 +45,18 @@ SELECT matches(pg_temp.says($$set_parameters('ecomm', 'production', '{"token": "
     'it is marked again');
 SELECT is(pg_temp.says($$set_parameters('ecomm', 'production', sensitive => '{}')$$),
     '(parameter_set,ecomm/production,keep,[])', 'without a value no mark goes');
-SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'token')$$) ~ 'change.*sensitive value', true, 'one is removed');
-SELECT is((SELECT parameters || to_jsonb(sensitive) || descriptions FROM promote.parameter_set WHERE project = 'ecomm'),
+SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'token')$$) ~ 'change.*sensitive value', true,
+    'one is removed');
+SELECT is((SELECT parameters || to_jsonb(sensitive) || descriptions FROM promote.parameter_set WHERE project =
+    'ecomm'),
     '[{"region": "eu"}, {}]', '... with its mark and description');
-SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'token')$$), '(parameter_set,ecomm/production,keep,[])',
+SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'token')$$),
+    '(parameter_set,ecomm/production,keep,[])',
     'one that is not there is kept so');
-SELECT matches(pg_temp.says($$remove_parameters('ecomm', 'production')$$), '^\(parameter_set,ecomm/production,delete,', 'all go');
-SELECT is(pg_temp.says($$remove_parameters('ecomm', 'production')$$), '(parameter_set,ecomm/production,keep,[])', '... once');
+SELECT matches(pg_temp.says($$remove_parameters('ecomm', 'production')$$),
+    '^\(parameter_set,ecomm/production,delete,', 'all go');
+SELECT is(pg_temp.says($$remove_parameters('ecomm', 'production')$$), '(parameter_set,ecomm/production,keep,[])',
+    '... once');
 SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'x')$$), '(parameter_set,ecomm/production,keep,[])',
     'of none nothing is removed');
 SELECT is(pg_temp.says($$set_parameters('ecomm', 'production')$$), '(parameter_set,ecomm/production,keep,[])',

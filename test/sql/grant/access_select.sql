@@ -39,14 +39,16 @@ SELECT is((SELECT string_agg(name, ' ' ORDER BY name) FROM relation WHERE withhe
 SELECT cmp_ok((SELECT count(*) FROM relation WHERE NOT withheld), '>', 40::bigint, '... is not all');
 
 CREATE FUNCTION pg_temp.answer(role text, name text) RETURNS text LANGUAGE sql AS $$
-    SELECT COALESCE(substring(pg_temp.as_role(role, format('SELECT count(x)::text FROM (SELECT * FROM promote.%I) AS x', name))
+    SELECT COALESCE(substring(pg_temp.as_role(role,
+    format('SELECT count(x)::text FROM (SELECT * FROM promote.%I) AS x', name))
                               FROM '^[0-9A-Z]{5}(?=:)'), 'answers')
 $$;
 SELECT is(pg_temp.answer(a.role, r.name), CASE WHEN r.withheld THEN '42501'
     -- whoever sees nothing of any project is refused, as by promote.matrix
     WHEN a.action = 'impersonate' AND r.name = 'promotion_matrix' THEN 'PM701' ELSE 'answers' END,
     format('%s: SELECT * FROM %s', a.role, r.name)) FROM actor AS a, relation AS r ORDER BY r.name, a.role;
-SELECT is(pg_temp.answer('s_nobody', r.name), '42501', 'without a grant: ' || r.name) FROM relation AS r ORDER BY r.name;
+SELECT is(pg_temp.answer('s_nobody', r.name), '42501',
+    'without a grant: ' || r.name) FROM relation AS r ORDER BY r.name;
 
 -- ---- privileges are of whole tables ----
 SELECT is_empty($$SELECT attrelid::regclass, attname, attacl FROM pg_attribute
@@ -63,7 +65,8 @@ SELECT is(pg_temp.as_role(role, format('SELECT count(*)::text FROM promote.%I', 
 
 -- ---- the shape of overrides, of whoever writes them ----
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-prod-uswest-db',
-    '[{"op": "add", "path": "/subnet", "value": "SHAPE-unseen"}, {"op": "copy", "from": "/subnet", "path": "/account"}]',
+    '[{"op": "add", "path": "/subnet", "value": "SHAPE-unseen"}, {"op": "copy", "from": "/subnet",
+    "path": "/account"}]',
     plan => false) \g /dev/null
 SELECT is((SELECT overrides FROM promote.revision WHERE environment = 'prod-uswest'),
     '[{"op": "add", "path": "/subnet", "value": "(value)"}, {"op": "copy", "from": "/subnet", "path": "/account"}]',
@@ -75,11 +78,13 @@ SELECT is((SELECT overrides FROM promote.revision WHERE environment = 'prod-uswe
     '{"tier": null, "nodes": [{"id": "(value)", "role": "(value)"}], "network": {"zones": ["(value)"]}}',
     'a merge patch what it sets, and what it takes away');
 INSERT INTO promote.revision (project, environment, component, digest, version_constraint, overrides)
-SELECT project, environment, component, digest, version_constraint, '{"size": "SHAPE-unseen", "deep": [[1, true, null]]}'
+SELECT project, environment, component, digest, version_constraint,
+    '{"size": "SHAPE-unseen", "deep": [[1, true, null]]}'
   FROM promote.revision WHERE environment = 'prod-uswest' AND revision = 2;
 SELECT is((SELECT overrides FROM promote.revision WHERE environment = 'prod-uswest' AND revision = 3),
     '{"size": "(value)", "deep": [["(value)", "(value)", null]]}', '... also where it was inserted');
-SELECT is((SELECT count(*) FROM promote.revision AS r WHERE r::text ~ 'SHAPE-unseen'), 0::bigint, 'no value is there');
+SELECT is((SELECT count(*) FROM promote.revision AS r WHERE r::text ~ 'SHAPE-unseen'), 0::bigint,
+    'no value is there');
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the chains are whole');
 SELECT * FROM finish();
 ROLLBACK;
