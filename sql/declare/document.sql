@@ -47,7 +47,6 @@ CREATE FUNCTION promote.document_schema() RETURNS jsonb
         "type": "object", "required": ["environment"], "additionalProperties": false,
         "properties": {
           "environment": {"$ref": "#/$defs/name"}, "description": {"$ref": "#/$defs/text"},
-          "parameters": {"$ref": "#/$defs/object"},
           "attributes": {"$ref": "#/$defs/object"}, "reference_defaults": {"$ref": "#/$defs/object"},
           "require_plan": {"type": "boolean"}, "decommission_protection": {"type": "boolean"},
           "max_lost_leases": {"$ref": "#/$defs/count"}, "source_policy": {"enum": ["any", "path"]},
@@ -57,6 +56,17 @@ CREATE FUNCTION promote.document_schema() RETURNS jsonb
           "require_artifact_digest": {"type": "boolean"}, "require_structure": {"$ref": "#/$defs/name"},
           "version_policy": {"enum": ["constraint", "pinned"]}, "promotion_mode": {"enum": ["replace", "merge"]},
           "separation_of_duty": {"type": "boolean"}
+        }
+      }
+    },
+    "parameters": {
+      "description": "What placeholders stand for, without values of those that are sensitive, which stay as they are.",
+      "type": "array",
+      "items": {
+        "type": "object", "required": ["environment"], "additionalProperties": false,
+        "properties": {
+          "environment": {"$ref": "#/$defs/name"}, "parameters": {"$ref": "#/$defs/object"},
+          "sensitive": {"$ref": "#/$defs/texts"}, "descriptions": {"$ref": "#/$defs/object"}
         }
       }
     },
@@ -254,3 +264,18 @@ CREATE FUNCTION promote.apply_text(
 REVOKE ALL ON FUNCTION promote.apply_text(text, boolean, boolean, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.apply_text(text, boolean, boolean, text) IS
 'promote.apply_document with the document as a text, YAML or JSON';
+
+CREATE FUNCTION promote_internal.with_kept_parameters(element jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT $1 || pg_catalog.jsonb_build_object('parameters', COALESCE((
+                   SELECT pg_catalog.jsonb_object_agg(p.key, p.value)
+                     FROM promote.parameter_set AS s
+                    CROSS JOIN LATERAL pg_catalog.jsonb_each(s.parameters) AS p
+                    WHERE s.project = $1 ->> 'project' AND s.environment = $1 ->> 'environment'
+                      AND p.key = ANY (s.sensitive) AND $1 -> 'sensitive' OPERATOR(pg_catalog.?) p.key), '{}')
+                   || COALESCE($1 -> 'parameters', '{}'));
+    END;
+REVOKE ALL ON FUNCTION promote_internal.with_kept_parameters(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.with_kept_parameters(jsonb) IS
+'What a document says of an environment''s parameters, with the values of sensitive ones that are there and that it names without their values';

@@ -324,7 +324,9 @@ CREATE VIEW promote.resource_changes WITH (security_invoker = true) AS
                      WHERE u.project = c.project AND u.environment = r.source_environment
                        AND u.component = c.component AND u.fingerprint = c.fingerprint
                        AND p.plan_facts IS NOT NULL)
-           END AS unexpected
+           END AS unexpected,
+           d.actor,
+           d.created_at
       FROM promote.planned_change AS c
       JOIN promote.deployment AS d USING (project, environment, component, deployment, fencing)
       JOIN promote.instance AS i USING (project, environment, component)
@@ -353,6 +355,8 @@ COMMENT ON COLUMN promote.resource_changes.diff IS 'Leaf diff, what is sensitive
 COMMENT ON COLUMN promote.resource_changes.destructive IS 'Whether a managed resource is deleted or replaced';
 COMMENT ON COLUMN promote.resource_changes.stateful IS 'Whether a resource of this type holds data, by the release or by promote.stateful_type';
 COMMENT ON COLUMN promote.resource_changes.unexpected IS 'Whether no recorded plan of the instance that the revision came from had the same address, action and changed paths; NULL where the revision came from no instance, and for what is not planned';
+COMMENT ON COLUMN promote.resource_changes.actor IS 'Who has asked for the deployment';
+COMMENT ON COLUMN promote.resource_changes.created_at IS 'When';
 
 CREATE VIEW promote_internal.visible_instance WITH (security_invoker = true) AS
     SELECT i.project, i.environment, i.component, i.name
@@ -394,7 +398,9 @@ CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
                            ELSE promote.jsonb_at_path(k.params, leaf.value ->> 'path') = leaf.value -> 'new'
                                 OR promote.jsonb_at_path(w.params, leaf.value ->> 'path')
                                    = promote.jsonb_at_path(own.params, leaf.value ->> 'path') END)
-           END AS unexpected
+           END AS unexpected,
+           d.actor,
+           d.created_at
       FROM promote.deployment AS d
       JOIN promote_internal.visible_instance AS i USING (project, environment, component)
       JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
@@ -416,3 +422,5 @@ COMMENT ON COLUMN promote.config_changes.immutable IS 'Whether the leaf is marke
 COMMENT ON COLUMN promote.config_changes.sensitive IS 'Whether the leaf is marked sensitive';
 COMMENT ON COLUMN promote.config_changes.since IS 'Desired revision since which it waits; NULL: it is taken away';
 COMMENT ON COLUMN promote.config_changes.unexpected IS 'Whether the instance that the revision came from has never run with that value there, before or after placeholders were replaced; for a sensitive leaf, with any value there. NULL where the revision came from no instance';
+COMMENT ON COLUMN promote.config_changes.actor IS 'Who has asked for the deployment';
+COMMENT ON COLUMN promote.config_changes.created_at IS 'When';

@@ -1,5 +1,8 @@
 -- Archiving environments: what is over goes out of sight, and its name may be taken again.
 
+-- configurations are made behind environments
+ALTER TABLE promote.environment_generation ADD CONSTRAINT environment_generation_parameters_fkey
+    FOREIGN KEY (project, parameters_digest) REFERENCES promote.config (project, digest);
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.environment_generation
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 ALTER TABLE promote.environment_generation ENABLE ALWAYS TRIGGER guard_record;
@@ -24,6 +27,7 @@ DECLARE
 BEGIN
     FOREACH line IN ARRAY ARRAY[
         'environment environment',
+        'parameter_set environment',
         'instance environment',
         'promotion_path source_environment destination_environment',
         'approval_rule environment',

@@ -88,14 +88,14 @@ COMMENT ON FUNCTION promote_internal.fork_chain(text, text, text) IS
 'From which environment to which a third one would be a fork of itself if it were forked from the second; NULL: it would not';
 
 CREATE FUNCTION promote_internal.open_environment(
-    project text, environment text, description text, parameters jsonb, attributes jsonb, forked_from text)
+    project text, environment text, description text, attributes jsonb, forked_from text)
     RETURNS TABLE (generation integer)
     LANGUAGE sql
     BEGIN ATOMIC
-        INSERT INTO promote.environment AS e (project, environment, description, parameters, attributes, forked_from)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO promote.environment AS e (project, environment, description, attributes, forked_from)
+        VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT ON CONSTRAINT environment_pkey DO UPDATE
-           SET description = excluded.description, parameters = excluded.parameters, attributes = excluded.attributes,
+           SET description = excluded.description, attributes = excluded.attributes,
                forked_from = excluded.forked_from, generation = e.generation + 1,
                opened_at = pg_catalog.clock_timestamp(), archived_at = NULL,
                require_plan = DEFAULT, decommission_protection = DEFAULT, max_lost_leases = DEFAULT,
@@ -107,8 +107,8 @@ CREATE FUNCTION promote_internal.open_environment(
          WHERE e.archived_at IS NOT NULL
         RETURNING e.generation;
     END;
-REVOKE ALL ON FUNCTION promote_internal.open_environment(text, text, text, jsonb, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.open_environment(text, text, text, jsonb, jsonb, text) IS
+REVOKE ALL ON FUNCTION promote_internal.open_environment(text, text, text, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.open_environment(text, text, text, jsonb, text) IS
 'Inserts an environment, or opens one that is archived as its next generation, with the rules that a new one has. No row where one of that name is in use';
 
 CREATE FUNCTION promote_internal.open_instances(

@@ -139,16 +139,16 @@ COMMENT ON FUNCTION promote.open_votes(text, integer) IS
 'The rules that wait for the caller''s approval of a plan or a proposal: those that are not met, and by which the caller may vote and has not yet. A row without a rule: a proposal that no rule is about, and that the caller may approve. None of what somebody has rejected';
 
 CREATE VIEW promote.approval_status WITH (security_invoker = true) AS
-    SELECT i.name AS instance, d.deployment, a.*
+    SELECT i.name AS instance, d.deployment, a.*, d.actor, d.created_at
       FROM promote.instance AS i
      CROSS JOIN LATERAL (
-          (SELECT p.deployment
+          (SELECT p.deployment, p.actor, p.created_at
              FROM promote.deployment AS p
             WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
               AND p.action = 'PLAN' AND p.status = 'COMPLETED' AND p.revision = i.revision
             ORDER BY p.deployment DESC LIMIT 1)
           UNION ALL
-          SELECT p.deployment
+          SELECT p.deployment, p.actor, p.created_at
             FROM promote.deployment AS p
            WHERE p.project = i.project AND p.environment = i.environment AND p.component = i.component
              AND p.status = 'PROPOSED' AND p.action <> 'PLAN') AS d
@@ -168,6 +168,8 @@ COMMENT ON COLUMN promote.approval_status.missing IS 'How many approvals are sti
 COMMENT ON COLUMN promote.approval_status.approved_by IS 'Whose approvals count now';
 COMMENT ON COLUMN promote.approval_status.rejected_by IS 'Who has rejected it';
 COMMENT ON COLUMN promote.approval_status.not_counted IS 'Whose vote does not count, and why not';
+COMMENT ON COLUMN promote.approval_status.actor IS 'Who has asked for the PLAN or proposal';
+COMMENT ON COLUMN promote.approval_status.created_at IS 'When';
 
 CREATE FUNCTION promote_internal.plan_base(project text, environment text, component text, deployment integer)
     RETURNS jsonb

@@ -103,6 +103,8 @@ COMMENT ON FUNCTION promote_internal.note_rule() IS
 -- An environment's own rules are columns, and attributes say which instances other rules are about.
 CREATE TRIGGER note_rule AFTER UPDATE ON promote.environment
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
+CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.parameter_set
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.project
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();
 CREATE TRIGGER note_rule AFTER UPDATE OF attributes ON promote.component

@@ -38,7 +38,7 @@ CREATE FUNCTION promote_internal.case_params(
                WHERE k.project = d.project AND k.digest = d.rendered_digest LIMIT 1) AS k
          WHERE $4 <> 0 AND d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
         UNION ALL
-        SELECT k.params, e.parameters
+        SELECT k.params, promote_internal.parameters_of(e.project, e.environment)
           FROM promote.environment AS e
          CROSS JOIN LATERAL (
               SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $5 LIMIT 1) AS k

@@ -32,7 +32,8 @@ CREATE POLICY seen ON promote.promotion_request_preview FOR SELECT
                           AND r.request = promotion_request_preview.request));
 COMMENT ON POLICY seen ON promote.promotion_request_preview IS 'Seen by roles that see the request';
 
--- All other tables have a policy by the columns that they have, so that a table that is added is covered.
+-- All other tables have a policy by the columns that they have, so that a table that is added is covered; but for what
+-- is withheld, which has none.
 DO $$
 DECLARE
     t record;
@@ -40,6 +41,7 @@ BEGIN
     FOR t IN
         SELECT c.oid::pg_catalog.regclass AS name,
                EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid) AS has_policy,
+               c.relname = ANY (promote_internal.withheld_tables()) AS is_withheld,
                project.attnotnull AS of_project,
                environment.attname AS environment
           FROM pg_catalog.pg_class AS c
@@ -51,7 +53,7 @@ BEGIN
          ORDER BY c.relname
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t.name);
-        CONTINUE WHEN t.has_policy;
+        CONTINUE WHEN t.has_policy OR t.is_withheld;
         EXECUTE pg_catalog.format('CREATE POLICY seen ON %s FOR SELECT USING (%s)', t.name,
             CASE WHEN t.of_project IS NULL THEN '(SELECT promote_internal.may_view(NULL, NULL))'
                  ELSE pg_catalog.format('(%sproject = ANY ((SELECT promote_internal.visible_projects())::pg_catalog.text[]))'

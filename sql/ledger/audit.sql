@@ -64,7 +64,7 @@ COMMENT ON COLUMN promote.audit_log.actor IS 'Who, by the setting promote.actor;
 COMMENT ON COLUMN promote.audit_log.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.audit_log.event IS 'What: revision.created, deployment.started, environment.updated';
 COMMENT ON COLUMN promote.audit_log.data IS 'The facts, without the key of an instance that is the subject; never a value of a configuration';
-COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, in base64, by table and key without what the subject says of it, null for what is gone, beside a salt; nobody but the owner sees them';
+COMMENT ON COLUMN promote.audit_log.rows IS 'Digests of the rows that were written, in base64, by table and key without what the subject says of it, null for what is gone, beside a salt';
 COMMENT ON COLUMN promote.audit_log.previous_hash IS 'Hash of the row before; NULL in the first row. In a checkpoint, the hash over its other columns';
 COMMENT ON COLUMN promote.audit_log.hash IS 'SHA-256 over all other columns, of rows over its digest, see promote.audit_hash. Of a checkpoint, that of the last row that it stands for';
 COMMENT ON COLUMN promote.audit_log.position IS 'Place among all events, see promote.events; a chain''s rows have rising ones';

@@ -66,9 +66,9 @@ DECLARE
 BEGIN
     -- rows that people write; the columns that are left out are kept by verbs, which record them otherwise
     FOREACH line IN ARRAY ARRAY[
-        -- a forged key is found by the configurations: none of them is what its digest says any more
-        'project -request -pruned -digest_key',
+        'project -request -pruned',
         'environment',
+        'parameter_set',
         'environment_generation',
         'bundle',
         'bundle_release',
@@ -137,6 +137,8 @@ BEGIN
     -- what verbs keep, by columns or as a whole
     FOREACH line IN ARRAY ARRAY[
         'project request pruned',
+        -- a key that is forged is found by the configurations: none of them is what its digest says any more
+        'project_key',
         'environment forked_from generation opened_at archived_at',
         'observation',
         'drift_item',

@@ -381,7 +381,7 @@ CREATE FUNCTION promote_internal.config_problems(
             SELECT c.project, c.digest FROM promote.config AS c
              WHERE $1 IS NULL AND ($2 IS NULL OR c.project = $2)
                -- without its project there is no key for it
-               AND CASE WHEN EXISTS (SELECT FROM promote.project AS p WHERE p.project = c.project)
+               AND CASE WHEN EXISTS (SELECT FROM promote.project_key AS p WHERE p.project = c.project)
                         THEN c.digest <> promote.config_digest(c.project, c.params) ELSE true END
             UNION ALL
             SELECT k.project, k.digest
@@ -390,7 +390,7 @@ CREATE FUNCTION promote_internal.config_problems(
                       JOIN named AS n ON n.project = i.project AND n.environment = i.environment AND n.component = i.component
                      WHERE $1 IS NOT NULL) AS k
              WHERE NOT EXISTS (SELECT FROM promote.config AS c WHERE c.project = k.project AND c.digest = k.digest
-                                  AND c.digest = CASE WHEN EXISTS (SELECT FROM promote.project AS p WHERE p.project = c.project)
+                                  AND c.digest = CASE WHEN EXISTS (SELECT FROM promote.project_key AS p WHERE p.project = c.project)
                                                       THEN promote.config_digest(c.project, c.params) END)),
         suspect AS NOT MATERIALIZED (
             SELECT n.* FROM named AS n
@@ -409,11 +409,27 @@ CREATE FUNCTION promote_internal.config_problems(
         SELECT i.project, i.name, NULL::bigint, s.what || ': its configuration is not there or was changed'
           FROM suspect AS s
           JOIN promote.instance AS i ON i.project = s.project AND i.environment = s.environment AND i.component = s.component
-         WHERE ($3 IS NULL OR i.name >= $3 COLLATE "C") AND ($4 IS NULL OR i.name < $4 COLLATE "C");
+         WHERE ($3 IS NULL OR i.name >= $3 COLLATE "C") AND ($4 IS NULL OR i.name < $4 COLLATE "C")
+        UNION ALL
+        -- documents of other rows, which are few
+        SELECT x.project, x.subject, NULL::bigint, x.what || ' are not there or were changed'
+          FROM (SELECT r.project::text, 'request ' || r.project || '/' || r.request, 'its overrides', r.overrides_digest
+                  FROM promote.promotion_request AS r
+                 WHERE r.overrides_digest IS NOT NULL
+                 UNION ALL
+                SELECT g.project, 'environment_generation ' || g.project || '/' || g.environment || '/' || g.generation,
+                       'its parameters', g.parameters_digest
+                  FROM promote.environment_generation AS g
+                 WHERE g.parameters_digest IS NOT NULL) AS x (project, subject, what, digest)
+         WHERE ($1 IS NULL OR x.subject = $1) AND ($2 IS NULL OR x.project = $2)
+           AND ($3 IS NULL OR x.subject >= $3 COLLATE "C") AND ($4 IS NULL OR x.subject < $4 COLLATE "C")
+           AND NOT EXISTS (SELECT FROM promote.config AS c WHERE c.project = x.project AND c.digest = x.digest
+                              AND c.digest = CASE WHEN EXISTS (SELECT FROM promote.project_key AS p WHERE p.project = c.project)
+                                                  THEN promote.config_digest(c.project, c.params) END);
     END;
 REVOKE ALL ON FUNCTION promote_internal.config_problems(text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.config_problems(text, text, text, text) IS
-'Configurations of revisions, of deployments and of what was observed last that are not what their digests say, or are not there. Arguments as of recorded_rows. It has no settings of its own, so that it is planned for its arguments';
+'Configurations of revisions, of deployments and of what was observed last, overrides of requests and parameters of what is archived that are not what their digests say, or are not there. Arguments as of recorded_rows. It has no settings of its own, so that it is planned for its arguments';
 
 CREATE FUNCTION promote_internal.problems_after(
     after jsonb, subject text, project text, from_subject text, to_subject text)
@@ -465,7 +481,7 @@ CREATE FUNCTION promote_internal.problems_after(
                    AND o.environment = pg_catalog.split_part(w.name, '/', 2) AND o.component = pg_catalog.split_part(w.name, '/', 3)
                    AND o.document IS NOT NULL) AS s
          WHERE NOT EXISTS (SELECT FROM promote.config AS c WHERE c.project = s.project AND c.digest = s.digest
-                              AND c.digest = CASE WHEN EXISTS (SELECT FROM promote.project AS p WHERE p.project = c.project)
+                              AND c.digest = CASE WHEN EXISTS (SELECT FROM promote.project_key AS p WHERE p.project = c.project)
                                                   THEN promote.config_digest(c.project, c.params) END);
     END;
 REVOKE ALL ON FUNCTION promote_internal.problems_after(jsonb, text, text, text, text) FROM PUBLIC;

@@ -20,11 +20,15 @@ REVOKE ALL ON FUNCTION promote_internal.guard_record() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.guard_record() IS
 'Refuses rows of deployments and of the audit log that nothing caused, PM303';
 
+CREATE TRIGGER guard_record BEFORE INSERT ON promote.project_key
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
+ALTER TABLE promote.project_key ENABLE ALWAYS TRIGGER guard_record;
+
 CREATE FUNCTION promote_internal.guard_registry() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_registry';
 REVOKE ALL ON FUNCTION promote_internal.guard_registry() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.guard_registry() IS
-'Refuses to change a release that is published, a component''s bundle and the key of a project''s digests, PM301';
+'Refuses to change a release that is published and a component''s bundle, PM301';
 
 -- One function for what hangs together: PostgreSQL takes the text of every CHECK in anew for each statement.
 CREATE FUNCTION promote_internal.check_origin(
@@ -145,7 +149,7 @@ COMMENT ON COLUMN promote.revision.version IS 'Release that the version constrai
 COMMENT ON COLUMN promote.revision.origin IS 'edit, promotion, fork, rollback, adoption or merge';
 COMMENT ON COLUMN promote.revision.source_environment IS 'Environment of the instance that it was promoted from';
 COMMENT ON COLUMN promote.revision.source_revision IS 'The source''s revision that was promoted';
-COMMENT ON COLUMN promote.revision.overrides IS 'What was laid on top: a merge patch, or, an array, a JSON Patch; of an edit, the patch itself';
+COMMENT ON COLUMN promote.revision.overrides IS 'What was laid on top: a merge patch, or, an array, a JSON Patch; of an edit, the patch itself; with "(value)" in the place of every value but null';
 COMMENT ON COLUMN promote.revision.mode IS 'Of a promotion: replace, where it was composed of the source; merge, where only what had changed there; NULL: it is none';
 COMMENT ON COLUMN promote.revision."only" IS 'Of a promotion: what was taken alone, as paths and names; NULL: everything';
 COMMENT ON COLUMN promote.revision.pinned_version IS 'Of a promotion: the exact version that the source ran, which it took for the source''s constraint; NULL: it was not pinned, or took no release';
@@ -182,10 +186,6 @@ ALTER TABLE promote.bundle_release ENABLE ALWAYS TRIGGER guard_registry;
 CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.component
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry('bundle');
 ALTER TABLE promote.component ENABLE ALWAYS TRIGGER guard_registry;
-
-CREATE TRIGGER guard_registry BEFORE UPDATE ON promote.project
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_registry('digest_key');
-ALTER TABLE promote.project ENABLE ALWAYS TRIGGER guard_registry;
 
 CREATE TRIGGER guard_instance BEFORE INSERT OR UPDATE OR DELETE ON promote.instance
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_instance();

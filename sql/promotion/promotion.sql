@@ -28,7 +28,7 @@ COMMENT ON COLUMN promote.idempotency_key.project IS 'The destination''s project
 COMMENT ON COLUMN promote.idempotency_key.environment IS 'The destination''s environment';
 COMMENT ON COLUMN promote.idempotency_key.component IS 'The destination''s component';
 COMMENT ON COLUMN promote.idempotency_key.idempotency_key IS 'The caller''s key';
-COMMENT ON COLUMN promote.idempotency_key.request IS 'Digest of the call''s other arguments';
+COMMENT ON COLUMN promote.idempotency_key.request IS 'Digest of the call''s other arguments, by the key of the project';
 COMMENT ON COLUMN promote.idempotency_key.old_revision IS 'Result';
 COMMENT ON COLUMN promote.idempotency_key.new_revision IS 'Result';
 COMMENT ON COLUMN promote.idempotency_key.deployment IS 'Result';

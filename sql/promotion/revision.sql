@@ -138,8 +138,8 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                EXISTS (SELECT FROM promote.secret AS s
                         WHERE s.project = i.project AND s.environment = i.environment AND s.component = i.component
                           AND s.promoted_at IS NOT NULL OFFSET 0),
-               e.parameters, e.source_policy = 'path', e.promotion_mode, a.seq, a.hash,
-               (SELECT p.digest_key FROM promote.project AS p WHERE p.project = i.project),
+               promote_internal.parameters_of(i.project, i.environment), e.source_policy = 'path', e.promotion_mode, a.seq, a.hash,
+               (SELECT p.digest_key FROM promote.project_key AS p WHERE p.project = i.project),
                -- what is opened anew begins with rules of its own
                CASE WHEN e.archived_at IS NULL THEN e.version_policy ELSE 'constraint' END,
                run.revision, run.bundle, run.version, run.version_constraint, run.release_channel,
@@ -152,7 +152,7 @@ CREATE FUNCTION promote_internal.proposal_state(of_project text, of_environment 
                       AND d.deployment <> i.deployed_by OFFSET 0)
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
-              SELECT e.parameters, e.source_policy, e.version_policy, e.promotion_mode, e.archived_at FROM promote.environment AS e
+              SELECT e.source_policy, e.version_policy, e.promotion_mode, e.archived_at FROM promote.environment AS e
                WHERE e.project = i.project AND e.environment = i.environment LIMIT 1) AS e ON true
           LEFT JOIN LATERAL (
               SELECT r.digest, r.bundle, r.version, r.kept_marks, r.origin, r.mode, r."only", r.overrides,
@@ -211,7 +211,7 @@ CREATE FUNCTION promote_internal.fresh_state(
                NULL::jsonb, NULL::integer, NULL::bytea, NULL::text, NULL::jsonb, NULL::jsonb,
                NULL::jsonb, NULL::boolean, NULL::boolean, NULL::integer, NULL::boolean,
                false, $4, false, 'replace', NULL::bigint, NULL::bytea,
-               (SELECT p.digest_key FROM promote.project AS p WHERE p.project = $1),
+               (SELECT p.digest_key FROM promote.project_key AS p WHERE p.project = $1),
                'constraint',
                NULL::integer, NULL::text, NULL::text, NULL::text, NULL::text,
                NULL::bytea, NULL::jsonb, NULL::jsonb, NULL::jsonb, NULL::jsonb, NULL::jsonb,
@@ -242,8 +242,7 @@ CREATE FUNCTION promote_internal.proposal_from(
                w.version_constraint, w.release_channel, m.bundle, rel.version,
                f.params_schema, f.block_reason, f.slots, s.environment,
                CASE WHEN $7 IS NULL THEN NULLIF(s.revision, s.opened_revision) ELSE r.revision END,
-               (SELECT e.parameters FROM promote.environment AS e
-                 WHERE e.project = s.project AND e.environment = s.environment),
+               promote_internal.parameters_of(s.project, s.environment),
                r.bundle, r.version, NULL::jsonb, r.kept_marks,
                false, false, true, NULL::bytea, NULL::jsonb, NULL::text, NULL::text,
                NULL::timestamptz, NULL::text, w.pinned, r.version_constraint, r.release_channel

@@ -7,15 +7,10 @@ CREATE TABLE promote.project (
     request     integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     pruned      bigint,
-    digest_key  bytea NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (project),
     CONSTRAINT project_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
-    CONSTRAINT project_request_check CHECK (request >= 0),
-    CONSTRAINT project_digest_key_check
-        CHECK (promote_internal.check_value(pg_catalog.octet_length(digest_key) = 32,
-            'digest key', 'It has to have 32 bytes.',
-            'Leave it out: it is made at random.'))
+    CONSTRAINT project_request_check CHECK (request >= 0)
 );
 SELECT pg_catalog.pg_extension_config_dump('promote.project', '');
 COMMENT ON TABLE promote.project IS 'The boundary of promotion: nothing is promoted from one project to another';
@@ -25,16 +20,29 @@ COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, f
 COMMENT ON COLUMN promote.project.request IS 'Number of the project''s last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
 COMMENT ON COLUMN promote.project.pruned IS 'Row of the project''s chain in the audit log that tells of the last pruning; NULL: nothing was pruned. Kept by promote';
-COMMENT ON COLUMN promote.project.digest_key IS 'Key of the digests of the project''s configurations, which never changes; without it nobody can confirm a guess of a configuration';
 
-CREATE FUNCTION promote_internal.make_digest_key() RETURNS trigger
-    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_make_digest_key';
-REVOKE ALL ON FUNCTION promote_internal.make_digest_key() FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.make_digest_key() IS
-'Gives a new project a random key, unless it brings one as a dump''s does';
-CREATE TRIGGER make_digest_key BEFORE INSERT ON promote.project
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.make_digest_key();
-ALTER TABLE promote.project ENABLE ALWAYS TRIGGER make_digest_key;
+-- No foreign key: a key comes with its project, goes with it and follows it, by the trigger, and a dump loads them in any
+-- order.
+CREATE TABLE promote.project_key (
+    project    promote.project_name NOT NULL,
+    digest_key bytea NOT NULL,
+    CONSTRAINT project_key_pkey PRIMARY KEY (project),
+    CONSTRAINT project_key_digest_key_check CHECK (pg_catalog.octet_length(digest_key) = 32)
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.project_key', '');
+COMMENT ON TABLE promote.project_key IS 'Keys of the digests of projects'' configurations, withheld from everybody but the owner';
+COMMENT ON COLUMN promote.project_key.project IS 'Project';
+COMMENT ON COLUMN promote.project_key.digest_key IS 'Made at random, and never changed; without it nobody can confirm a guess of a configuration';
+
+CREATE FUNCTION promote_internal.keep_digest_key() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_keep_digest_key';
+REVOKE ALL ON FUNCTION promote_internal.keep_digest_key() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.keep_digest_key() IS
+'Gives a new project a random key, takes it with the project, and lets it follow its name; leaves rows alone that a dump loads, which has the keys';
+-- before the row, so that what is recorded of a new project has digests, and what goes with its project has none any more
+CREATE TRIGGER keep_digest_key BEFORE INSERT OR UPDATE OF project OR DELETE ON promote.project
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.keep_digest_key();
+ALTER TABLE promote.project ENABLE ALWAYS TRIGGER keep_digest_key;
 
 -- Only the owner may call this: whoever may can try values until the digest is right.
 CREATE FUNCTION promote.config_digest(project text, params jsonb) RETURNS bytea
@@ -50,23 +58,10 @@ CREATE FUNCTION promote_internal.check_reference_defaults(defaults jsonb) RETURN
 COMMENT ON FUNCTION promote_internal.check_reference_defaults(jsonb) IS
 'True for an object of slots, each with what can be a remote reference; otherwise an error that says what is wrong';
 
--- what is rendered is what was written only where there is no placeholder, by which the status tells them apart
-CREATE FUNCTION promote_internal.check_parameters(parameters jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    BEGIN ATOMIC
-        SELECT promote_internal.check_object($1, 'parameters')
-           AND promote_internal.check_value(pg_catalog.strpos($1::text, '{{') = 0,
-               'parameters', 'A name or a value has {{ in it. What a parameter holds is never rendered again.',
-               'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a backslash.');
-    END;
-COMMENT ON FUNCTION promote_internal.check_parameters(jsonb) IS
-'True for what can be the parameters of an environment: an object without placeholders; otherwise an error that says what is wrong';
-
 CREATE TABLE promote.environment (
     project     promote.project_name NOT NULL,
     environment promote.environment_name NOT NULL,
     description text,
-    parameters  jsonb NOT NULL DEFAULT '{}',
     attributes  jsonb NOT NULL DEFAULT '{}',
     reference_defaults    jsonb NOT NULL DEFAULT '{}',
     require_plan          boolean NOT NULL DEFAULT true,
@@ -99,8 +94,6 @@ CREATE TABLE promote.environment (
         CHECK (promote_internal.check_value(require_structure <> environment,
             'required structure', 'It is the environment itself.',
             'Name the environment that this one has to be shaped like; NULL asks for nothing.')),
-    CONSTRAINT environment_parameters_check
-        CHECK (promote_internal.check_parameters(parameters)),
     CONSTRAINT environment_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT environment_reference_defaults_check
@@ -131,7 +124,6 @@ COMMENT ON TABLE promote.environment IS 'A stage of a project: staging, producti
 COMMENT ON COLUMN promote.environment.project IS 'Project it belongs to';
 COMMENT ON COLUMN promote.environment.environment IS 'Name of the environment, the middle part of its instances'' names';
 COMMENT ON COLUMN promote.environment.description IS 'For people';
-COMMENT ON COLUMN promote.environment.parameters IS 'Values of the {{name}} placeholders in the params of its instances, by name';
 COMMENT ON COLUMN promote.environment.attributes IS 'An object of the user''s own, for selecting by containment';
 COMMENT ON COLUMN promote.environment.reference_defaults IS 'What fills slots for remote references of its instances that have none of their own, by the slots'' names';
 COMMENT ON COLUMN promote.environment.require_plan IS 'Whether a PROVISION has to follow a PLAN that a worker has completed';
@@ -162,7 +154,7 @@ CREATE TABLE promote.environment_generation (
     opened_at   timestamptz NOT NULL,
     archived_at timestamptz NOT NULL,
     forked_from promote.environment_name,
-    parameters  jsonb NOT NULL,
+    parameters_digest bytea,
     attributes  jsonb NOT NULL,
     instances   jsonb NOT NULL,
     message     text,
@@ -183,7 +175,7 @@ COMMENT ON COLUMN promote.environment_generation.generation IS 'Which of those t
 COMMENT ON COLUMN promote.environment_generation.opened_at IS 'When it was opened';
 COMMENT ON COLUMN promote.environment_generation.archived_at IS 'When it was archived';
 COMMENT ON COLUMN promote.environment_generation.forked_from IS 'Environment that it was forked from; NULL: none';
-COMMENT ON COLUMN promote.environment_generation.parameters IS 'Its parameters in the end';
+COMMENT ON COLUMN promote.environment_generation.parameters_digest IS 'Digest of its parameters in the end, which promote.config has; NULL: it had none';
 COMMENT ON COLUMN promote.environment_generation.attributes IS 'Its attributes in the end';
 COMMENT ON COLUMN promote.environment_generation.instances IS 'Of each component the first and the last revision that it had: [3, 7]; null: it desired nothing';
 COMMENT ON COLUMN promote.environment_generation.message IS 'Why it was archived, in the actor''s words';

@@ -129,7 +129,7 @@ CREATE VIEW promote_internal.environment_rule WITH (security_invoker = true) AS
       FROM promote.environment AS e
      CROSS JOIN LATERAL pg_catalog.jsonb_each(pg_catalog.to_jsonb(e)) AS c (key, value)
      -- what an environment is, and not what holds there
-     WHERE c.key NOT IN ('project', 'environment', 'description', 'parameters', 'created_at', 'forked_from', 'generation',
+     WHERE c.key NOT IN ('project', 'environment', 'description', 'created_at', 'forked_from', 'generation',
                          'opened_at', 'archived_at')
     UNION ALL
     SELECT p.project, p.destination_environment, 'promotion_path', 'from ' || p.source_environment,

@@ -105,8 +105,7 @@ CREATE FUNCTION promote_internal.desired_at(
     BEGIN ATOMIC
         SELECT r.revision,
                CASE WHEN $5 THEN c.params ELSE promote_internal.masked_params(c.params, f.params_schema,
-                   (SELECT e.parameters FROM promote.environment AS e
-                     WHERE e.project = r.project AND e.environment = r.environment), r.kept_marks) END,
+                   promote_internal.parameters_of(r.project, r.environment), r.kept_marks) END,
                r.version_constraint, r.release_channel, r.created_at, r.actor, r.version, NULL::integer
           FROM promote_internal.marked_revision AS r
           JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest

@@ -16,7 +16,7 @@ CREATE TABLE promote.promotion_request (
     scope                   jsonb NOT NULL,
     strategy                text COLLATE "C" NOT NULL,
     waves                   jsonb,
-    overrides               jsonb NOT NULL,
+    overrides_digest        bytea,
     execution_window        tstzrange,
     rollback_mode           text COLLATE "C" NOT NULL,
     soak                    interval NOT NULL,
@@ -56,7 +56,8 @@ CREATE TABLE promote.promotion_request (
     CONSTRAINT promotion_request_number_check CHECK (request > 0 AND wave >= 0 AND preview >= 0),
     CONSTRAINT promotion_request_strategy_check
         CHECK (strategy IN ('one_by_one', 'waves', 'canary', 'all_at_once')),
-    CONSTRAINT promotion_request_overrides_check CHECK (promote_internal.check_object(overrides, 'overrides')),
+    CONSTRAINT promotion_request_overrides_fkey FOREIGN KEY (project, overrides_digest)
+        REFERENCES promote.config (project, digest),
     CONSTRAINT promotion_request_choice_check
         CHECK (promote_internal.check_object(choice, 'choice') AND promote_internal.check_object(choices, 'choices')),
     CONSTRAINT promotion_request_rollback_mode_check CHECK (rollback_mode IN ('none', 'wave', 'all')),
@@ -83,7 +84,7 @@ COMMENT ON COLUMN promote.promotion_request.destination_environment IS 'Environm
 COMMENT ON COLUMN promote.promotion_request.scope IS 'What the request is limited to: an object with the keys components, an array of names, and selector, what effective attributes must contain; both may be missing';
 COMMENT ON COLUMN promote.promotion_request.strategy IS 'one_by_one, waves, canary or all_at_once';
 COMMENT ON COLUMN promote.promotion_request.waves IS 'Sizes or selectors of the waves, in order; the rest is one more. NULL: the strategy has none';
-COMMENT ON COLUMN promote.promotion_request.overrides IS 'Merge patches or JSON Patches by component, on top of what is promoted';
+COMMENT ON COLUMN promote.promotion_request.overrides_digest IS 'Digest of the merge patches or JSON Patches by component, on top of what is promoted, which promote.config has; NULL: none';
 COMMENT ON COLUMN promote.promotion_request.execution_window IS 'When anything may be staged or deployed; NULL: at any time';
 COMMENT ON COLUMN promote.promotion_request.rollback_mode IS 'What is rolled back when something fails: none, wave or all';
 COMMENT ON COLUMN promote.promotion_request.soak IS 'How long what is deployed has to stay healthy before its wave is done';
@@ -118,7 +119,7 @@ COMMENT ON COLUMN promote.promotion_request.finished_at IS 'When it came to its 
 CREATE TRIGGER guard_record BEFORE INSERT ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_record();
 CREATE TRIGGER guard_request BEFORE UPDATE ON promote.promotion_request
-    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'reprovision', 'choice', 'choices', 'actor', 'database_role', 'created_at');
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.guard_request('project', 'request', 'source_environment', 'destination_environment', 'scope', 'strategy', 'waves', 'overrides_digest', 'execution_window', 'rollback_mode', 'soak', 'checks', 'verification_owner', 'fallback_owner', 'ticket', 'message', 'include_other_changes', 'copy_secrets', 'copy_remote_references', 'idempotency_key', 'pin', 'reprovision', 'choice', 'choices', 'actor', 'database_role', 'created_at');
 CREATE TRIGGER refuse_rewrite BEFORE DELETE ON promote.promotion_request
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.promotion_request
@@ -279,23 +280,13 @@ CREATE FUNCTION promote_internal.time_words(at timestamptz) RETURNS text
 REVOKE ALL ON FUNCTION promote_internal.time_words(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.time_words(timestamptz) IS 'A time as sentences have it';
 
-CREATE FUNCTION promote_internal.override_digests(project text, overrides jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT COALESCE(pg_catalog.jsonb_object_agg(o.component, pg_catalog.encode(promote.config_digest($1, o.patch), 'hex')), '{}')
-          FROM pg_catalog.jsonb_each($2) AS o (component, patch);
-    END;
-REVOKE ALL ON FUNCTION promote_internal.override_digests(text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.override_digests(text, jsonb) IS
-'The overrides of a request with a digest in place of each patch, which may hold sensitive values';
-
 CREATE VIEW promote_internal.request_now AS
     SELECT r.project,
            r.request,
            r.source_environment,
            r.destination_environment,
            NULLIF(r.scope -> 'selector', '{}') AS selector,
-           r.overrides,
+           COALESCE(promote_internal.config_params(r.project, r.overrides_digest), '{}') AS overrides,
            r.choice,
            r.choices,
            r.strategy,
@@ -718,10 +709,13 @@ COMMENT ON COLUMN promote.approval_inbox.since IS 'Since when it waits: when it 
 CREATE FUNCTION promote_internal.request_document(project text, request integer) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        SELECT pg_catalog.to_jsonb(r) - 'overrides' - 'preview_digest' || pg_catalog.jsonb_build_object(
+        SELECT pg_catalog.to_jsonb(r) - 'overrides_digest' - 'preview_digest' || pg_catalog.jsonb_build_object(
                    'preview_digest', pg_catalog.encode(r.preview_digest, 'hex'),
                    -- overrides may hold sensitive values: the previews have what they change, masked
-                   'overrides', promote_internal.override_digests(r.project, r.overrides),
+                   'overrides', (SELECT COALESCE(pg_catalog.jsonb_object_agg(
+                                           o.component, pg_catalog.encode(promote.config_digest(r.project, o.patch), 'hex')), '{}')
+                                   FROM pg_catalog.jsonb_each(
+                                        promote_internal.config_params(r.project, r.overrides_digest)) AS o (component, patch)),
                    'previews', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                                            'preview', v.preview, 'digest', pg_catalog.encode(v.digest, 'hex'), 'actor', v.actor,
                                            'database_role', v.database_role, 'created_at', v.created_at, 'items', v.items)

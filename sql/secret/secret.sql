@@ -35,7 +35,7 @@ ALTER TABLE promote.secret ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
 CREATE INDEX secret_key_id_idx ON promote.secret (key_id, project, environment, component, secret);
 COMMENT ON INDEX promote.secret_key_id_idx IS 'Finds what is sealed with an old key';
 SELECT pg_catalog.pg_extension_config_dump('promote.secret', '');
-COMMENT ON TABLE promote.secret IS 'Secrets of instances, encrypted; written by set_secret, remove_secret, rotate_secrets and promotions that copy them';
+COMMENT ON TABLE promote.secret IS 'Secrets of instances, encrypted, and withheld from everybody but the owner: promote.secret_status shows what may be seen of them; written by set_secret, remove_secret, rotate_secrets and promotions that copy them';
 COMMENT ON COLUMN promote.secret.project IS 'The instance''s project';
 COMMENT ON COLUMN promote.secret.environment IS 'The instance''s environment';
 COMMENT ON COLUMN promote.secret.component IS 'The instance''s component';
@@ -63,9 +63,28 @@ CREATE TRIGGER guard_secret_truncate BEFORE TRUNCATE ON promote.secret
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret;
 ALTER TABLE promote.secret ENABLE ALWAYS TRIGGER guard_secret_truncate;
 
+-- This view has the owner's rights, since it reads what is withheld from others, and shows all of it but the ciphertext.
+CREATE VIEW promote_internal.visible_secret WITH (security_barrier = true) AS
+    SELECT s.project, s.environment, s.component, s.secret, s.key_id, s.fingerprint, s.format, s.set_at, s.actor, s.database_role
+      FROM promote.secret AS s
+     WHERE promote_internal.may_view(s.project, s.environment);
+-- views read it as whoever asks, who cannot name it
+GRANT SELECT ON promote_internal.visible_secret TO PUBLIC;
+COMMENT ON VIEW promote_internal.visible_secret IS 'The secrets that the current role may see, without their values';
+COMMENT ON COLUMN promote_internal.visible_secret.project IS 'The instance''s project';
+COMMENT ON COLUMN promote_internal.visible_secret.environment IS 'The instance''s environment';
+COMMENT ON COLUMN promote_internal.visible_secret.component IS 'The instance''s component';
+COMMENT ON COLUMN promote_internal.visible_secret.secret IS 'What it is called';
+COMMENT ON COLUMN promote_internal.visible_secret.key_id IS 'Id of the key that it is sealed with';
+COMMENT ON COLUMN promote_internal.visible_secret.fingerprint IS 'What the value is known by';
+COMMENT ON COLUMN promote_internal.visible_secret.format IS 'What the secret was set as';
+COMMENT ON COLUMN promote_internal.visible_secret.set_at IS 'When it was set, or copied here';
+COMMENT ON COLUMN promote_internal.visible_secret.actor IS 'Who set it';
+COMMENT ON COLUMN promote_internal.visible_secret.database_role IS 'Role that the session acted as';
+
 CREATE VIEW promote_internal.moved_secret WITH (security_invoker = true) AS
     SELECT s.project, s.environment, s.component, s.secret, s.set_at AS at
-      FROM promote.secret AS s
+      FROM promote_internal.visible_secret AS s
     UNION ALL
     SELECT i.project, i.environment, i.component, g.secret, g.at::timestamptz
       FROM promote.instance AS i
@@ -120,7 +139,7 @@ REVOKE ALL ON FUNCTION promote.deployment_secrets(text, integer, integer) FROM P
 COMMENT ON FUNCTION promote.deployment_secrets(text, integer, integer) IS
 'The secrets that a deployment''s release declares, as far as they are set, for the worker whose claim holds; each reading is recorded';
 
--- The view reads all columns of promote.secret but the ciphertext. Secrets are declared by the release that the
+-- Secrets are declared by the release that the
 -- version constraint stands for, as in promote.instance_status, and by the release that the revision was made with.
 CREATE VIEW promote.secret_status WITH (security_invoker = true) AS
     SELECT i.name AS instance,
@@ -172,13 +191,13 @@ CREATE VIEW promote.secret_status WITH (security_invoker = true) AS
             FROM pg_catalog.jsonb_object_keys(COALESCE(rel.secrets, '{}') || COALESCE(made.secrets, '{}')) AS k (name)
            UNION
           SELECT x.secret
-            FROM promote.secret AS x
+            FROM promote_internal.visible_secret AS x
            WHERE x.project = i.project AND x.environment = i.environment AND x.component = i.component) AS n
      CROSS JOIN LATERAL (SELECT rel.secrets -> n.name AS declaration) AS d
      CROSS JOIN LATERAL (SELECT made.secrets -> n.name AS declaration) AS o
       LEFT JOIN LATERAL (
           SELECT x.secret, x.format, x.fingerprint, x.key_id, x.set_at, x.actor, x.database_role
-            FROM promote.secret AS x
+            FROM promote_internal.visible_secret AS x
            WHERE x.project = i.project AND x.environment = i.environment
              AND x.component = i.component AND x.secret = n.name
            LIMIT 1) AS s ON true;

@@ -419,7 +419,7 @@ compose_mask(const Proposal *proposal)
 {
 	Mask	   *mask = origins_mask(proposal);
 
-	mask_add_pair(mask, proposal->params, proposal->rendered, proposal->kept);
+	mask_add_rendered(mask, proposal->params, proposal->rendered, proposal->parameters, proposal->kept);
 	return mask;
 }
 

@@ -135,11 +135,24 @@ mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Json
 		origins[i]->twins = list_append_unique_ptr(origins[i]->twins, origins[1 - i]);
 }
 
+/*
+ * Add params as origins, as they stand and as parameters have rendered them; what is rendered of
+ * sensitive parameters is marked.
+ */
+void
+mask_add_rendered(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *parameters, const Jsonb *kept)
+{
+	mask_add_pair(mask, params, rendered, kept);
+	if (params && parameters)
+		mask_add_origin(mask, params, json_sensitive_places(params, parameters));
+}
+
 /* Add params as origins, as they stand and as parameters render them; either may be NULL. */
 void
 mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Jsonb *kept)
 {
-	mask_add_pair(mask, params, params && parameters ? json_render(params, parameters, true) : NULL, kept);
+	mask_add_rendered(mask, params, params && parameters ? json_render(params, parameters, true) : NULL, parameters,
+					  kept);
 }
 
 /* ---- marks ---- */
@@ -241,7 +254,7 @@ mask_marks(const Mask *mask, const Jsonb *document)
 				other;
 	ListCell   *cell;
 
-	if (document == NULL || mask->schemas == NIL)
+	if (document == NULL || (mask->schemas == NIL && !mask->has_kept))
 		return NULL;
 	json_root(document, &view);
 	foreach(cell, mask->schemas)

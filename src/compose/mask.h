@@ -23,6 +23,8 @@ extern Mask *mask_create(const Jsonb *schema);
 extern void mask_add_schema(Mask *mask, const Jsonb *schema);
 extern void mask_add_origin(Mask *mask, const Jsonb *document, const Jsonb *kept);
 extern void mask_add_pair(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *kept);
+extern void mask_add_rendered(Mask *mask, const Jsonb *params, const Jsonb *rendered, const Jsonb *parameters,
+							  const Jsonb *kept);
 extern void mask_add_both(Mask *mask, const Jsonb *params, const Jsonb *parameters, const Jsonb *kept);
 extern Secrets *mask_secrets(Mask *mask, SecretsKind kind);
 extern bool mask_holds(Mask *mask, const JsonbValue *value);

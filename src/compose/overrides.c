@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "compose/overrides.h"
 #include "json/builder.h"
 #include "json/limits.h"
@@ -76,6 +78,82 @@ overrides_read(Overrides *overrides, const Jsonb *document)
 		overrides->places = json_patch_places(document, &overrides->arrays);
 	sort_places(overrides);
 }
+
+/* ---- what may be seen of them ---- */
+
+/* What stands for each value in what may be seen of overrides. */
+#define OVERRIDES_VALUE "(value)"
+
+/* Write a value with all scalars hidden in it, but for nulls, which remove what they stand for. */
+static void
+write_shape(JsonBuilder *builder, const JsonbValue *value)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (value->type == jbvNull)
+		json_build_null(builder);
+	else if (value->type != jbvBinary)
+		json_build_string(builder, OVERRIDES_VALUE, strlen(OVERRIDES_VALUE));
+	else
+	{
+		json_build_begin_like(builder, value);
+		json_foreach(child, value)
+		{
+			json_build_key_of(builder, value, &child);
+			write_shape(builder, &child.value);
+		}
+		json_build_end(builder);
+	}
+}
+
+/* Write an operation of a JSON Patch: what it does and where, with its value hidden. */
+static void
+write_operation(JsonBuilder *builder, const JsonbValue *operation)
+{
+	json_build_begin_object(builder);
+	json_foreach(member, operation)
+	{
+		json_build_key_of(builder, operation, &member);
+		if (json_string_is(&member.key, "op") || json_string_is(&member.key, "path") ||
+			json_string_is(&member.key, "from"))
+			json_build_value(builder, &member.value);
+		else
+			write_shape(builder, &member.value);
+	}
+	json_build_end_object(builder);
+}
+
+/*
+ * What may be seen of overrides by whoever sees their revision: what they say something of, and
+ * not what.  Values that are short, or that the schema of another release marks, cannot be told
+ * from others; and nobody needs them once the params are composed.
+ */
+Jsonb *
+overrides_shape(const Jsonb *document)
+{
+	JsonBuilder builder;
+	JsonbValue	root;
+
+	if (document == NULL || JB_ROOT_COUNT(document) == 0)
+		return unconstify(Jsonb *, document);
+	json_root(document, &root);
+	json_builder_init(&builder);
+	if (!json_is_patch(document))
+		write_shape(&builder, &root);
+	else
+	{
+		json_build_begin_array(&builder);
+		json_foreach(operation, &root)
+			if (json_is_object(&operation.value))
+				write_operation(&builder, &operation.value);
+			else
+				write_shape(&builder, &operation.value);
+		json_build_end_array(&builder);
+	}
+	return json_builder_finish(&builder);
+}
+
+/* ---- what they set ---- */
 
 /* Do the overrides say nothing? */
 bool

@@ -29,6 +29,7 @@ extern bool overrides_decide(const Overrides *overrides, const char *path, bool 
 extern bool overrides_make_objects(const Overrides *overrides, const Jsonb *base);
 extern Jsonb *overrides_apply(const Overrides *overrides, const Jsonb *base);
 extern Jsonb *overrides_apply_again(const Overrides *overrides, const Jsonb *changed, const Jsonb *result);
+extern Jsonb *overrides_shape(const Jsonb *document);
 extern Jsonb *overrides_argument(FunctionCallInfo fcinfo, int argument);
 
 #endif							/* PROMOTE_COMPOSE_OVERRIDES_H */

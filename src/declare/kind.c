@@ -18,14 +18,18 @@ static DeclaredKind kinds[] = {
 		.instead = "Remove what is in it first. What has history stays.",
 	.columns = {{"description"}, {"attributes"}}},
 	{.name = "environment",.action = "register",.counts = "t.archived_at IS NULL",.open = reopen_environment,
-		.instead = "Remove its instances, rules, paths and grants first. What has history is ended by promote.archive_environment.",
+		.instead = "Remove its instances, parameters, rules, paths and grants first. What has history is ended by promote.archive_environment.",
 		.columns = {
-			{"description"}, {"parameters"}, {"attributes"}, {"reference_defaults"},
+			{"description"}, {"attributes"}, {"reference_defaults"},
 			{"require_plan", "rules"}, {"decommission_protection", "rules"}, {"max_lost_leases", "rules"},
 			{"source_policy", "rules"}, {"require_source_in_sync", "rules"}, {"required_soak", "rules"},
 			{"require_no_drift", "rules"}, {"require_expected", "rules"}, {"require_proven_release", "rules"},
 			{"require_no_reverts", "rules"}, {"require_artifact_digest", "rules"}, {"require_structure", "rules"},
 			{"version_policy", "rules"}, {"promotion_mode", "rules"}, {"separation_of_duty", "rules"}
+	}},
+	{.name = "parameter_set",.action = "register",
+		.columns = {
+			{"parameters",.masked_by = "sensitive OPERATOR(pg_catalog.<>) '{}'"}, {"sensitive"}, {"descriptions"}
 	}},
 	{.name = "bundle",.action = "register",
 		.instead = "Remove its releases and components first. What has history stays.",

@@ -45,7 +45,8 @@ reopen_environment(const Sql *sql, const Jsonb *given)
 {
 	static Statement look = {"SELECT FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"
 		" AND e.archived_at IS NOT NULL"};
-	static Statement open = {"SELECT o.generation FROM promote_internal.open_environment($1, $2, NULL, '{}', '{}', NULL) AS o"};
+	static Statement open = {"SELECT o.generation FROM promote_internal.open_environment($1, $2, NULL, '{}', NULL) AS o"};
+	static Statement parameters = {"SELECT promote_internal.open_parameters($1, NULL, $2, '{}')"};
 	static Statement clear = {"SELECT promote_internal.clear_environment($1, $2)"};
 	static Statement instances = {"SELECT o.component FROM promote_internal.open_instances($1, NULL, $2, '{}') AS o"};
 	InstanceKey key = {.project = member(given, "project"),.environment = member(given, "environment")};
@@ -59,6 +60,7 @@ reopen_environment(const Sql *sql, const Jsonb *given)
 		return false;
 	generation = sql_int(&rows, 0);
 	archived_changed();
+	guarded_run(sql, &parameters, AS_ENVIRONMENT(&key));
 	environment_lock_instances(sql, &key);
 	/* what was written while it was archived by whoever did not know that yet */
 	guarded_run(sql, &clear, AS_ENVIRONMENT(&key));

@@ -18,11 +18,17 @@
 
 #define OF_ITS_BUNDLES "t.bundle IN (SELECT c.bundle FROM promote.component AS c WHERE c.project = $1)"
 
+/* Values of sensitive parameters are in no document. */
+#define SHOWN_PARAMETERS "(SELECT s.project, s.environment, s.parameters OPERATOR(pg_catalog.-) s.sensitive AS parameters," \
+	" s.sensitive, s.descriptions FROM promote.parameter_set AS s)"
+
 DocumentSection document_sections[] = {
 	{.name = "project",.kind = "project",.single = true},
 	{.name = "bundles",.kind = "bundle",.of_project = OF_ITS_BUNDLES,.shared = true},
 	{.name = "releases",.kind = "bundle_release",.of_project = OF_ITS_BUNDLES,.shared = true},
 	{.name = "environments",.kind = "environment"},
+	{.name = "parameters",.kind = "parameter_set",.leaves = true,.rows = SHOWN_PARAMETERS,
+	.completion = "promote_internal.with_kept_parameters"},
 	{.name = "components",.kind = "component"},
 	{.name = "dependencies",.kind = "component_dependency",.leaves = true},
 	{.name = "paths",.kind = "promotion_path",.leaves = true},
@@ -124,12 +130,13 @@ make_statements(DocumentSection *section)
 
 	make_keys(statements, &keys);
 	given = psprintf("pg_catalog.jsonb_array_elements($2) WITH ORDINALITY AS e (element, place)"
-					 " CROSS JOIN LATERAL (SELECT e.element%s AS element) AS g"
+					 " CROSS JOIN LATERAL (SELECT %s(e.element%s) AS element) AS g"
 					 " CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s, g.element) AS r",
+					 section->completion ? section->completion : "",
 					 of_project ? " || pg_catalog.jsonb_build_object('project', $1)" : "", table);
 	section->list = (Statement) {
 		.text = psprintf("SELECT %s FROM %s AS t WHERE %s%s%s AND NOT EXISTS (SELECT FROM %s WHERE %s) ORDER BY %s",
-						 told_row(section, statements), table,
+						 told_row(section, statements), section->rows ? section->rows : table,
 						 section->of_project ? section->of_project : "t.project = $1",
 						 kind->counts ? " AND " : "", kind->counts ? kind->counts : "", given, keys.same.data,
 						 keys.present.data)

@@ -12,6 +12,7 @@
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 
 #include "base/argument.h"
 #include "base/errors.h"
@@ -28,6 +29,7 @@
 #include "promotion/promotion_set.h"
 #include "registry/archived.h"
 #include "registry/instance.h"
+#include "registry/parameter.h"
 
 PG_FUNCTION_INFO_V1(promote_fork_environment);
 PG_FUNCTION_INFO_V1(promote_preview_fork_environment);
@@ -57,6 +59,7 @@ typedef struct Fork
 	Choice		choice;			/* of the source's state, and what fills in */
 	bool		copy_rules;
 	Jsonb	   *parameters;		/* of the new environment */
+	Jsonb	   *rendering;		/* the same with the marks of those that are sensitive */
 	Jsonb	   *attributes;
 	char	   *description;
 } Fork;
@@ -64,13 +67,15 @@ typedef struct Fork
 /* The environment that is forked from. */
 typedef struct Parent
 {
-	Jsonb	   *parameters;
+	Jsonb	   *parameters;		/* NULL: none */
+	ArrayType  *sensitive;		/* names of some */
 	Jsonb	   *attributes;
 	char	   *description;
 } Parent;
 
 static const SqlField parent_fields[] = {
-	SQL_FIELDS(Parent, "e", parameters, attributes, description)
+	SQL_FIELDS(Parent, "s", parameters, sensitive),
+	SQL_FIELDS(Parent, "e", attributes, description)
 };
 
 /* ---- arguments ---- */
@@ -157,6 +162,8 @@ static void
 read_parent(const Sql *sql, Fork *fork)
 {
 	static Statement read = SQL_ROWS(parent_fields, "SELECT $* FROM promote.environment AS e"
+									 " LEFT JOIN promote.parameter_set AS s"
+									 "  ON s.project = e.project AND s.environment = e.environment"
 									 " WHERE e.project = $1 AND e.environment = $2");
 	static Statement check = {"SELECT promote_internal.check_parameters($1)"};
 	SqlRows		rows = sql_run(sql, &read, AS_ENVIRONMENT(fork->source));
@@ -164,9 +171,11 @@ read_parent(const Sql *sql, Fork *fork)
 	Parent		parent;
 
 	(void) sql_row(&rows, 0, &parent);
-	fork->parameters = take_patched(fork->set.fcinfo, PARAMETERS, "parameters", parent.parameters);
+	fork->parameters = take_patched(fork->set.fcinfo, PARAMETERS, "parameters",
+									parent.parameters ? parent.parameters : json_empty_object());
 	fork->attributes = take_patched(fork->set.fcinfo, ATTRIBUTES, "attributes", parent.attributes);
 	fork->description = parent.description;
+	fork->rendering = parent.sensitive ? parameters_marked(fork->parameters, parent.sensitive) : fork->parameters;
 	MemoryContextSwitchTo(inner);
 	(void) sql_run(sql, &check, AS_JSONB(fork->parameters));
 }
@@ -307,7 +316,7 @@ read_forks(PromotionSet *set, Batch *asked)
 {
 	const Fork *fork = set->state;
 
-	return set->previews ? proposal_read_fresh(&set->sql, asked, fork->parameters, sharing_values(set->sharing)) :
+	return set->previews ? proposal_read_fresh(&set->sql, asked, fork->rendering, sharing_values(set->sharing)) :
 		proposal_read_asked(&set->sql, asked, sharing_values(set->sharing));
 }
 
@@ -443,14 +452,14 @@ copy_grants(const Sql *sql, const Fork *fork)
 static void
 open_environment(const Sql *sql, const Fork *fork)
 {
-	static Statement open = {"SELECT o.generation FROM promote_internal.open_environment($1, $2, $3, $4, $5, $6) AS o"};
+	static Statement open = {"SELECT o.generation FROM promote_internal.open_environment($1, $2, $3, $4, $5) AS o"};
+	static Statement parameters = {"SELECT promote_internal.open_parameters($1, $2, $3, $4)"};
 	static Statement instances = {"SELECT o.component FROM promote_internal.open_instances($1, $2, $3, $4) AS o"};
 	static Statement clear = {"SELECT promote_internal.clear_environment($1, $2)"};
 	static Statement rules = {"SELECT promote_internal.copy_rules($1, $2, $3)"};
 	const InstanceKey *key = fork->destination;
 	SqlRows		rows = guarded_run(sql, &open, AS_ENVIRONMENT(key), AS_TEXT(fork->description),
-								   AS_JSONB(fork->parameters), AS_JSONB(fork->attributes),
-								   AS_TEXT(fork->source->environment));
+								   AS_JSONB(fork->attributes), AS_TEXT(fork->source->environment));
 	List	   *components = NIL;
 	int32		generation;
 
@@ -458,6 +467,7 @@ open_environment(const Sql *sql, const Fork *fork)
 		refuse_taken(key);
 	generation = sql_int(&rows, 0);
 	archived_changed();
+	guarded_run(sql, &parameters, AS_ENVIRONMENT(fork->source), AS_TEXT(key->environment), AS_JSONB(fork->parameters));
 	for (int i = 0; i < fork->set.count; i++)
 		components = lappend(components, fork->scope.list[i].component);
 	environment_lock_instances(sql, key);

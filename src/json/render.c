@@ -595,6 +595,99 @@ json_render_noting(const Jsonb *document, const Jsonb *variables, List **problem
 	return rendered;
 }
 
+/* ---- sensitive variables ---- */
+
+/* Is any of the variables sensitive?  NULL are none. */
+bool
+json_has_sensitive_variables(const Jsonb *variables)
+{
+	JsonbValue	names;
+
+	return variables && json_find_in(variables, JSON_SENSITIVE_VARIABLES, &names);
+}
+
+/* Is the variable of that name sensitive? */
+bool
+json_is_sensitive_variable(const Jsonb *variables, const char *name, int length)
+{
+	JsonbValue	names;
+
+	if (!json_find_in(variables, JSON_SENSITIVE_VARIABLES, &names) || names.type != jbvBinary)
+		return false;
+	json_foreach(each, &names)
+		if (each.value.type == jbvString && each.value.val.string.len == length &&
+			memcmp(each.value.val.string.val, name, length) == 0)
+			return true;
+	return false;
+}
+
+/* Has a string a placeholder of a sensitive variable? */
+static bool
+has_sensitive_placeholder(const JsonbValue *string, const Jsonb *variables)
+{
+	Scan		scan = {string->val.string.val, string->val.string.val + string->val.string.len};
+
+	/* braces that are meant literally count as well: what is masked too much is not shown */
+	while ((scan.at = find_braces(scan.at, scan.end)) != NULL)
+	{
+		int			length;
+		const char *name = take_placeholder(&scan, &length);
+
+		if (name && json_is_sensitive_variable(variables, name, length))
+			return true;
+		if (name == NULL)
+			scan.at++;
+	}
+	return false;
+}
+
+/* Add the paths of strings that have a placeholder of a sensitive variable to the array that is open. */
+static void
+add_sensitive_places(JsonBuilder *builder, StringInfo path, const JsonbValue *value, const Jsonb *variables)
+{
+	int			length = path->len;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (!may_render(value))
+		return;
+	if (value->type == jbvString)
+	{
+		if (has_sensitive_placeholder(value, variables))
+			json_build_string(builder, pstrdup(json_path_text(path)), Max(path->len, 1));
+		return;
+	}
+	json_foreach(child, value)
+	{
+		if (json_is_object(value))
+			json_path_add_key(path, child.key.val.string.val, child.key.val.string.len);
+		else
+			json_path_add_index(path, child.index);
+		add_sensitive_places(builder, path, &child.value, variables);
+		json_path_truncate(path, length);
+	}
+}
+
+/* The paths at which a document has placeholders of sensitive variables: an array; NULL: it has none. */
+Jsonb *
+json_sensitive_places(const Jsonb *document, const Jsonb *variables)
+{
+	JsonBuilder builder;
+	StringInfoData path;
+	JsonbValue	view;
+	Jsonb	   *places;
+
+	if (!json_has_sensitive_variables(variables) || !json_has_placeholders(document))
+		return NULL;
+	json_root(document, &view);
+	initStringInfo(&path);
+	json_begin_array(&builder);
+	add_sensitive_places(&builder, &path, &view, variables);
+	places = json_builder_finish(&builder);
+	pfree(path.data);
+	return JB_ROOT_COUNT(places) > 0 ? places : NULL;
+}
+
 /* Append a string so that rendering it gives it back. */
 static void
 append_literal(StringInfo out, const JsonbValue *string)

@@ -30,7 +30,7 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 
-PG_FUNCTION_INFO_V1(promote_make_digest_key);
+PG_FUNCTION_INFO_V1(promote_keep_digest_key);
 PG_FUNCTION_INFO_V1(promote_config_digest);
 PG_FUNCTION_INFO_V1(promote_digest_config);
 PG_FUNCTION_INFO_V1(promote_config_params);
@@ -83,7 +83,7 @@ keep_key(const char *project, const bytea *key, bool held)
 static const uint8 *
 read_key(const char *project)
 {
-	const RowKey row = {"project", "project_pkey", {AS_TEXT(project)}, 1};
+	const RowKey row = {"project_key", "project_key_pkey", {AS_TEXT(project)}, 1};
 	NullableDatum key;
 
 	sql_push_latest();
@@ -307,16 +307,33 @@ make_key(void)
 }
 
 /*
- * promote_internal.make_digest_key() returns trigger
+ * promote_internal.keep_digest_key() returns trigger
  *
- * BEFORE INSERT of project, for each row: gives the project a key, unless the row has one.
+ * BEFORE INSERT, UPDATE of the name or DELETE of project, for each row: makes a key, unless ON
+ * CONFLICT finds the project there, lets it follow the name, or takes it.  A dump that is loaded
+ * has the keys.
  */
 Datum
-promote_make_digest_key(PG_FUNCTION_ARGS)
+promote_keep_digest_key(PG_FUNCTION_ARGS)
 {
+	static Statement insert = {"INSERT INTO promote.project_key (project, digest_key) VALUES ($1, $2)"
+		" ON CONFLICT ON CONSTRAINT project_key_pkey DO NOTHING"};
+	static Statement rename = {"UPDATE promote.project_key AS k SET project = $2 WHERE k.project = $1"};
+	static Statement take = {"DELETE FROM promote.project_key AS k WHERE k.project = $1"};
 	TriggerData *data = trigger_data(fcinfo, "project", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
+	char	   *project = trigger_text(data, data->tg_trigtuple, "project");
+	Sql			sql;
 
-	if (!trigger_is_null(data, data->tg_trigtuple, "digest_key"))
-		return PointerGetDatum(data->tg_trigtuple);
-	return PointerGetDatum(trigger_with(data, data->tg_trigtuple, "digest_key", PointerGetDatum(make_key())));
+	if (!loading_rows())
+	{
+		sql_enter(&sql);
+		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+			guarded_run(&sql, &insert, AS_TEXT(project), AS_BYTEA(make_key()));
+		else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+			guarded_run(&sql, &take, AS_TEXT(project));
+		else
+			guarded_run(&sql, &rename, AS_TEXT(project), AS_TEXT(trigger_text(data, data->tg_newtuple, "project")));
+		sql_leave(&sql);
+	}
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
 }

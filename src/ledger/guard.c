@@ -315,7 +315,7 @@ refuse_kept_row(const TriggerData *data)
 	ereport(ERROR,
 			(errcode(PM_GUARDED_COLUMN),
 			 errmsg("rows of \"%s\" are kept by promote", RelationGetRelationName(data->tg_relation)),
-			 errdetail("They say what was reported, and what became of it."),
+			 errdetail("It writes them as things happen."),
 			 errhint("Use the verbs: promote.report_observed, promote.dismiss_drift and others.")));
 }
 

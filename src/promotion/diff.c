@@ -499,8 +499,7 @@ typedef struct Stray
 static const SqlField stray_fields[] = {
 	SQL_FIELD(Stray, deployed_by, "i.deployed_by"),
 	SQL_FIELD(Stray, diff, "d.diff"),
-	SQL_FIELD(Stray, parameters, "(SELECT e.parameters FROM promote.environment AS e"
-			  " WHERE e.project = i.project AND e.environment = i.environment)")
+	SQL_FIELD(Stray, parameters, "promote_internal.parameters_of(i.project, i.environment)")
 };
 
 /* Does the plan, by what it carries, replace something immutable of what may run? */

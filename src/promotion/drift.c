@@ -159,7 +159,7 @@ static const SqlField desired_fields[] = {
 	SQL_FIELD(Desired, params, "c.params"),
 	SQL_FIELD(Desired, schema, "f.params_schema"),
 	SQL_FIELD(Desired, kept, "r.kept_marks"),
-	SQL_FIELD(Desired, parameters, "e.parameters")
+	SQL_FIELD(Desired, parameters, "promote_internal.parameters_of(i.project, i.environment)")
 };
 
 /* Add the desired state to the mask, because a person may have applied it before its deployment. */
@@ -170,7 +170,6 @@ add_desired(const Sql *sql, Mask *mask, const InstanceKey *key)
 									 " JOIN promote_internal.marked_revision AS r ON " SAME_INSTANCE("r", "i") " AND r.revision = i.revision"
 									 " JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest"
 									 " JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version"
-									 " JOIN promote.environment AS e ON e.project = i.project AND e.environment = i.environment"
 									 " WHERE " OF_INSTANCE("i"));
 	SqlRows		rows = sql_run(sql, &read, AS_KEY(key));
 	Desired		desired;

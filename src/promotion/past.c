@@ -14,6 +14,7 @@
 #include "ledger/config_digest.h"
 #include "promotion/past.h"
 #include "registry/instance.h"
+#include "registry/parameter.h"
 
 PG_FUNCTION_INFO_V1(promote_has_kept_marks);
 
@@ -189,9 +190,7 @@ past_params(PastConfigs *configs, const PastRevision *past)
 Jsonb *
 past_parameters(const InstanceKey *key)
 {
-	const RowKey row = {"environment", "environment_pkey", {AS_ENVIRONMENT(key)}, 2};
-
-	return value_jsonb(row_column(&row, "parameters", GetActiveSnapshot()));
+	return parameters_of(key->project, key->environment, GetActiveSnapshot());
 }
 
 /* The overrides of a revision, in the current memory context; NULL: none. */

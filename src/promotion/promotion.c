@@ -21,6 +21,7 @@
 #include "json/digest.h"
 #include "json/reader.h"
 #include "json/render.h"
+#include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/preview.h"
 #include "promotion/promotion.h"
@@ -406,7 +407,10 @@ promotion_check_key(const char *key)
 				 errhint("Use a request's id, such as a UUID, or leave the argument out.")));
 }
 
-/* The digest of a call's arguments, by which a repeated call is recognized. */
+/*
+ * The digest of a call's arguments, by which a repeated call is recognized: keyed, since it is one
+ * of overrides and of little else.
+ */
 static bytea *
 request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 {
@@ -428,7 +432,8 @@ request_digest(FunctionCallInfo fcinfo, const Promotion *promotion)
 	if (promotion->reprovision)
 		json_build_field(&builder, "reprovision", "true");
 	choice_write(&builder, &promotion->choice);
-	return json_digest(json_builder_finish(&builder));
+	return config_digest_apart(promotion->destination.project, "call",
+							   json_digest(json_builder_finish(&builder)));
 }
 
 /* A result that was stored under an idempotency key. */

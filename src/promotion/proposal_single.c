@@ -19,6 +19,7 @@
 #include "promotion/past.h"
 #include "promotion/proposal_single.h"
 #include "registry/instance.h"
+#include "registry/parameter.h"
 #include "registry/release.h"
 #include "registry/rule_hold.h"
 
@@ -48,7 +49,6 @@ static RowFields instance_columns = ROW_FIELDS(instance_fields);
 /* An environment. */
 typedef struct EnvironmentRow
 {
-	Jsonb	   *parameters;
 	char	   *source_policy;
 	char	   *version_policy;
 	PromotionMode promotion_mode;
@@ -56,7 +56,7 @@ typedef struct EnvironmentRow
 } EnvironmentRow;
 
 static const SqlField environment_fields[] = {
-	SQL_FIELDS(EnvironmentRow, "e", parameters, source_policy, version_policy),
+	SQL_FIELDS(EnvironmentRow, "e", source_policy, version_policy),
 	SQL_ENUM_FIELD(EnvironmentRow, promotion_mode, "e.promotion_mode", promotion_modes),
 	SQL_PRESENT_FIELD(EnvironmentRow, archived_at, "e.archived_at")
 };
@@ -401,7 +401,7 @@ put_state(Reading *reading)
 	ProposedRevision *proposed = reading->proposed;
 	const InstanceRow *instance = &reading->instance;
 	const EnvironmentRow *environment = &reading->environment;
-	const RowKey project = {"project", "project_pkey", {AS_TEXT(reading->key.project)}, 1};
+	const RowKey project = {"project_key", "project_key_pkey", {AS_TEXT(reading->key.project)}, 1};
 
 	take_instance(reading, &reading->key, &reading->instance);
 	if (instance->name == NULL)
@@ -421,7 +421,7 @@ put_state(Reading *reading)
 	proposed->deployed_by = instance->deployed_by;
 	proposed->changed_by = instance->changed_by;
 	proposed->decommissioned = instance->status && strcmp(instance->status, "DECOMMISSIONED") == 0;
-	proposed->proposal.parameters = environment->parameters;
+	proposed->proposal.parameters = parameters_of(reading->key.project, reading->key.environment, reading->snapshot);
 	proposed->path_only = environment->source_policy && strcmp(environment->source_policy, "path") == 0;
 	proposed->promotion_mode = environment->promotion_mode;
 	/* what is opened anew begins with rules of its own */
@@ -527,7 +527,8 @@ put_source(const Reading *reading, const Asked *asked)
 	put_release(reading, component.bundle);
 	proposed->proposal.params = same_digest(revision.digest, reading->own.digest) ? proposed->proposal.own_params :
 		params_of(reading, revision.digest);
-	proposed->proposal.source_parameters = environment.parameters;
+	proposed->proposal.source_parameters = is_own ? proposed->proposal.parameters :
+		parameters_of(key.project, key.environment, reading->snapshot);
 	proposed->proposal.source_kept = revision.kept_marks;
 	proposed->source_environment = pstrdup(asked->environment);
 	proposed->source_revision = asked->revision != PROPOSAL_DESIRED ? revision.revision :

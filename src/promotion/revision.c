@@ -30,6 +30,7 @@
 #include "base/errors.h"
 #include "base/sql.h"
 #include "base/trigger.h"
+#include "compose/overrides.h"
 #include "grant/actor.h"
 #include "json/digest.h"
 #include "ledger/guard.h"
@@ -681,12 +682,24 @@ check_moved(const TriggerData *data, HeapTuple row)
 	}
 }
 
+/* A row with the values in its overrides hidden: a verb has hidden them already. */
+static HeapTuple
+with_overrides_hidden(const TriggerData *data, HeapTuple row)
+{
+	Jsonb	   *overrides = trigger_jsonb(data, row, "overrides");
+
+	/* the table's own constraint refuses what is neither an object nor an array */
+	if (overrides == NULL || JB_ROOT_IS_SCALAR(overrides))
+		return row;
+	return trigger_with(data, row, "overrides", JsonbPGetDatum(overrides_shape(overrides)));
+}
+
 /*
  * promote_internal.complete_revision() returns trigger
  *
  * BEFORE INSERT of revision, for each row: fills in the number and the release where they are
- * missing.  Where the instance does not exist they stay NULL, and the table's own constraints
- * refuse the row.
+ * missing, and hides the values of overrides.  Where the instance does not exist they stay NULL,
+ * and the table's own constraints refuse the row.
  */
 Datum
 promote_complete_revision(PG_FUNCTION_ARGS)
@@ -709,5 +722,7 @@ promote_complete_revision(PG_FUNCTION_ARGS)
 	}
 	if (trigger_is_null(data, row, "bundle") || trigger_is_null(data, row, "version"))
 		row = with_release(data, row, command);
+	if (errand()->revisions == NULL && !errand()->records && !loading_rows())
+		row = with_overrides_hidden(data, row);
 	return PointerGetDatum(row);
 }

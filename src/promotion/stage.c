@@ -7,6 +7,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
+#include "compose/overrides.h"
 #include "json/digest.h"
 #include "json/limits.h"
 #include "ledger/config_digest.h"
@@ -90,7 +91,7 @@ revision_values(const Staging *staging, const ProposedRevision *proposed, const 
 		AS_KEY(&proposed->key), AS_INT(proposed->revision), AS_BYTEA(proposed->digest),
 		AS_TEXT(proposed->version_constraint), AS_TEXT(proposed->release_channel),
 		AS_TEXT(revision_origins[staging->origin]), AS_TEXT(staging->source_environment),
-		AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(staging->overrides),
+		AS_NUMBER(copied ? proposed->source_revision : 0), AS_JSONB(overrides_shape(staging->overrides)),
 		AS_TEXT(staging->mode), AS_TEXTS(staging->only), AS_TEXT(staging->pinned_version),
 		AS_TEXT(staging->message), AS_BOOL(proposed->asks_plan), AS_BOOL(proposal->allow_replace),
 		AS_TEXT(proposal->bundle), AS_TEXT(proposal->version), AS_JSONB(kept), AS_ASKING(&asked)

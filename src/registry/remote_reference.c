@@ -396,10 +396,11 @@ typedef struct Rendering
 	JsonbValue	rendered;
 	JsonbValue	seen;			/* rendered without what the mask holds */
 	Mask	   *mask;			/* NULL: nobody is shown what comes out */
+	bool		looks;			/* may parameters be among them that must not be seen? */
 	List	  **problems;		/* NULL: nobody asks for them */
 } Rendering;
 
-/* The parameters without those whose value a mask holds. */
+/* The parameters without those that are sensitive, or whose value a mask holds (NULL: none does). */
 static Jsonb *
 parameters_seen(const Jsonb *parameters, Mask *mask)
 {
@@ -409,7 +410,8 @@ parameters_seen(const Jsonb *parameters, Mask *mask)
 	json_begin_object(&builder);
 	json_foreach(parameter, &root)
 	{
-		if (mask_holds(mask, &parameter.value))
+		if ((mask && mask_holds(mask, &parameter.value)) ||
+			json_is_sensitive_variable(parameters, parameter.key.val.string.val, parameter.key.val.string.len))
 			continue;
 		json_build_key(&builder, parameter.key.val.string.val, parameter.key.val.string.len);
 		json_build_value(&builder, &parameter.value);
@@ -418,17 +420,17 @@ parameters_seen(const Jsonb *parameters, Mask *mask)
 	return json_builder_finish(&builder);
 }
 
-/* Does a reference show what the mask holds, in a placeholder or as a whole? */
+/* Does a reference show what is sensitive, or the mask holds, in a placeholder or as a whole? */
 static bool
 is_sensitive(const Rendering *rendering, const JsonbValue *field, const JsonbValue *rendered)
 {
 	JsonbValue	template;
 	JsonbValue	seen;
 
-	if (rendering->mask == NULL || !json_find_key(&rendering->templates, field, &template) ||
+	if (!rendering->looks || !json_find_key(&rendering->templates, field, &template) ||
 		json_equal(&template, rendered))
 		return false;
-	return mask_holds(rendering->mask, rendered) ||
+	return (rendering->mask && mask_holds(rendering->mask, rendered)) ||
 		!json_find_key(&rendering->seen, field, &seen) || !json_equal(&seen, rendered);
 }
 
@@ -446,7 +448,7 @@ render_one(const Rendering *rendering, const JsonbValue *field, const JsonbValue
 	if (is_sensitive(rendering, field, rendered))
 	{
 		add_problem(rendering->problems, PM_SENSITIVE_REFERENCE,
-					psprintf("What fills the slot \"%s\" has a parameter whose value is sensitive in the params.", slot));
+					psprintf("What fills the slot \"%s\" has a parameter whose value is sensitive.", slot));
 		return NULL;
 	}
 	return problem ? NULL : text;
@@ -463,7 +465,8 @@ begin_rendering(const Jsonb *references, const Jsonb *parameters, Rendering *ren
 	json_root(json_render_noting(references, parameters, &found), &rendering->rendered);
 	foreach(cell, found)
 		add_problem(rendering->problems, PM_INVALID_PLACEHOLDER, lfirst(cell));
-	if (rendering->mask)
+	rendering->looks = rendering->mask || json_has_sensitive_variables(parameters);
+	if (rendering->looks)
 		json_root(json_render_noting(references, parameters_seen(parameters, rendering->mask), &found),
 				  &rendering->seen);
 }
@@ -668,8 +671,7 @@ typedef struct Slot
 
 static const SqlField slot_fields[] = {
 	SQL_FIELDS(Slot, "i", revision, version_constraint, release_channel, bundle, version, slots),
-	SQL_FIELD(Slot, parameters, "(SELECT e.parameters FROM promote.environment AS e"
-			  " WHERE e.project = i.project AND e.environment = i.environment)"),
+	SQL_FIELD(Slot, parameters, "promote_internal.parameters_of(i.project, i.environment)"),
 	SQL_FIELD(Slot, default_reference, "(SELECT pg_catalog.jsonb_build_object($4, e.reference_defaults -> $4)"
 			  " FROM promote.environment AS e WHERE e.project = i.project AND e.environment = i.environment"
 			  " AND e.reference_defaults ? $4)"),
@@ -882,7 +884,7 @@ promote_remove_remote_reference(PG_FUNCTION_ARGS)
 Datum
 promote_desired_references(PG_FUNCTION_ARGS)
 {
-	static Statement read = {"SELECT e.parameters FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"};
+	static Statement read = {"SELECT promote_internal.parameters_of($1, $2)"};
 	InstanceKey key = {argument_text(fcinfo, 0), argument_text(fcinfo, 1), argument_text(fcinfo, 2)};
 	Datum		result = (Datum) 0;
 	Jsonb	   *references;

@@ -196,8 +196,7 @@ advance(Comparison *comparison, Side *side)
 static void
 begin_side(Comparison *comparison, Side *side)
 {
-	static Statement parameters = {"SELECT e.parameters FROM promote.environment AS e"
-		" WHERE e.project = $1 AND e.environment = $2"};
+	static Statement parameters = {"SELECT promote_internal.parameters_of($1, $2)"};
 	static Statement desired = SQL_ROWS(part_fields, "SELECT $* FROM promote_internal.desired_parts($1, $2) AS p"
 										" ORDER BY p.component");
 	static Statement ran = SQL_ROWS(part_fields, "SELECT $* FROM promote_internal.ran_parts($1, $2, $3, $4) AS p"

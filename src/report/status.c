@@ -22,7 +22,7 @@ typedef struct Template
 
 static const SqlField template_fields[] = {
 	SQL_FIELD(Template, params, "c.params"),
-	SQL_FIELD(Template, parameters, "e.parameters")
+	SQL_FIELD(Template, parameters, "promote_internal.parameters_of(e.project, e.environment)")
 };
 
 /*

@@ -376,15 +376,11 @@ request_set_status(const Sql *sql, PromotionRequest *request, RequestStatus stat
 
 /*
  * Leave the scope with a copy of the request's row, the result of a verb.
- * Overrides may be sensitive, and the caller need not be who gave them, so the row
- * has their digests.
  */
 Datum
 request_result(Sql *scope, const PromotionRequest *request)
 {
-	static Statement read = {"SELECT pg_catalog.jsonb_populate_record(r, pg_catalog.jsonb_build_object('overrides',"
-		" promote_internal.override_digests(r.project, r.overrides)))"
-		" FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")};
+	static Statement read = {"SELECT r FROM promote.promotion_request AS r WHERE " OF_REQUEST("r")};
 	SqlRows		rows = sql_run(scope, &read, AS_REQUEST(request));
 
 	return deployment_result(scope, sql_datum(&rows, 0).value);

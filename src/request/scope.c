@@ -694,11 +694,14 @@ check_free(const Sql *sql, const PromotionRequest *request, const Jsonb *items)
 static void
 write_request(const Sql *sql, FunctionCallInfo fcinfo, const Opening *opening, const char *key)
 {
-	static Statement write = {"INSERT INTO promote.promotion_request (project, request, idempotency_key,"
-		" source_environment, destination_environment, scope, strategy, waves, overrides, execution_window,"
+	static Statement write = {"WITH stored AS (INSERT INTO promote.config (project, params)"
+		"  SELECT $1, $9 WHERE $9 <> '{}' ON CONFLICT DO NOTHING)"
+		" INSERT INTO promote.promotion_request (project, request, idempotency_key,"
+		" source_environment, destination_environment, scope, strategy, waves, overrides_digest, execution_window,"
 		" rollback_mode, soak, checks, verification_owner, fallback_owner, ticket, message, include_other_changes,"
 		" copy_secrets, copy_remote_references, pin, reprovision, choice, choices)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE($12, '0'), COALESCE($13, '{}'),"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9 <> '{}' THEN promote.config_digest($1, $9) END, $10, $11,"
+		" COALESCE($12, '0'), COALESCE($13, '{}'),"
 		" $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
 
 	guarded_run(sql, &write, AS_REQUEST(&opening->request), AS_TEXT(key), AS_ASKED_FOR(fcinfo, opening));
@@ -724,7 +727,7 @@ find_request(const Sql *sql, FunctionCallInfo fcinfo, Opening *opening, const ch
 	static const SqlField fields[] = {
 		SQL_FIELD(FormerCall, request, "r.request"),
 		SQL_FIELD(FormerCall, same, "(r.source_environment, r.destination_environment, r.scope, r.strategy,"
-				  " r.waves, r.overrides, r.execution_window, r.rollback_mode, r.soak, r.checks, r.verification_owner,"
+				  " r.waves, COALESCE(promote_internal.config_params(r.project, r.overrides_digest), '{}'), r.execution_window, r.rollback_mode, r.soak, r.checks, r.verification_owner,"
 				  " r.fallback_owner, r.ticket, r.message, r.include_other_changes, r.copy_secrets,"
 				  " r.copy_remote_references, r.pin, r.reprovision, r.choice, r.choices) IS NOT DISTINCT FROM ($3, $4,"
 				  " $5, $6, $7, $8, $9, $10, COALESCE($11, '0'), COALESCE($12, '{}'), $13, $14, $15, $16, $17, $18, $19,"

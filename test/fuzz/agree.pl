@@ -221,9 +221,10 @@ sub begin_round {
 	ask("INSERT INTO promote.bundle VALUES ('$bundle') RETURNING 1");
 	publish();
 	ask("INSERT INTO promote.project (project) VALUES ('$project') RETURNING 1");
-	ask("INSERT INTO promote.environment (project, environment, require_plan, parameters) VALUES ('$project', "
-		. "'staging', false, '{\"x\": 0, \"y\": \"why\"}'), ('$project', 'production', true, '{\"x\": 1, \"y\": "
-			. "\"because\"}') RETURNING 1");
+	ask("INSERT INTO promote.environment (project, environment, require_plan) VALUES ('$project', 'staging', false), "
+		. "('$project', 'production', true) RETURNING 1");
+	ask("INSERT INTO promote.parameter_set (project, environment, parameters) VALUES ('$project', 'staging', "
+		. "'{\"x\": 0, \"y\": \"why\"}'), ('$project', 'production', '{\"x\": 1, \"y\": \"because\"}') RETURNING 1");
 	$model->{parameters} = { staging => { x => 0, y => '"why"' }, production => { x => 1, y => '"because"' } };
 	ask("INSERT INTO promote.promotion_path (project, source_environment, destination_environment) VALUES ('$project', "
 		. "'staging', 'production') RETURNING 1");
@@ -365,7 +366,7 @@ sub publish {
 sub act_parameters {
 	my $environment = pick(qw(staging production));
 	my ($name, $value) = chance(0.7) ? ('x', int rand 4) : ('y', pick('"why"', '"because"', '"a long password"'));
-	ask("UPDATE promote.environment SET parameters = parameters || '{\"$name\": $value}' WHERE project = "
+	ask("UPDATE promote.parameter_set SET parameters = parameters || '{\"$name\": $value}' WHERE project = "
 		. "'$project' AND "
 		. "environment = '$environment' RETURNING 1");
 	$model->{parameters}{$environment}{$name} = $value;

@@ -248,7 +248,7 @@ sub request {
 sub change_parameters {
 	my ($note, $p) = parameters();
 	return $note . owner('parameters',
-		sprintf 'UPDATE promote.environment SET parameters = %s WHERE project = %s AND environment = %s', $p,
+		sprintf 'UPDATE promote.parameter_set SET parameters = %s WHERE project = %s AND environment = %s', $p,
 		quote($project), quote($_[0]));
 }
 
@@ -283,7 +283,7 @@ sub batch {
 	my @sql = ("BEGIN;\n", sprintf "SELECT fuzz.project(%s, %s);\n", quote($project), quote($kept // schema(@parts)));
 	for my $environment ('staging', 'production') {
 		my ($note, $p) = parameters();
-		push @sql, $note, sprintf "UPDATE promote.environment SET parameters = %s WHERE project = %s AND "
+		push @sql, $note, sprintf "UPDATE promote.parameter_set SET parameters = %s WHERE project = %s AND "
 			. "environment = '%s';\n", $p, quote($project), $environment;
 		push @sql, owner('configure', sprintf "SELECT FROM promote.configure_instance(%s, %s::jsonb)",
 			instance($environment), quote(params()));
@@ -336,6 +336,7 @@ BEGIN
     INSERT INTO promote.project (project) VALUES (p);
     INSERT INTO promote.environment (project, environment, require_proven_release)
         VALUES (p, 'staging', false), (p, 'production', false);
+    INSERT INTO promote.parameter_set (project, environment) VALUES (p, 'staging'), (p, 'production');
     INSERT INTO promote.component (project, component, bundle) VALUES (p, 'c', p);
     INSERT INTO promote.instance (project, environment, component) VALUES (p, 'staging', 'c'), (p, 'production', 'c');
 END
@@ -397,7 +398,7 @@ CREATE FUNCTION fuzz.deployed_marks(p text) RETURNS SETOF text LANGUAGE sql AS $
                         JOIN promote.bundle_release AS f ON f.bundle = d.bundle AND f.version = d.version
                        WHERE i.project = p AND r.revision = i.revision AND d.revision = r.revision)
     SELECT DISTINCT w FROM rendered AS o CROSS JOIN LATERAL fuzz.marked(o.raw, o.rendered, o.params_schema) AS w
-     WHERE NOT EXISTS (SELECT FROM promote.environment AS e
+     WHERE NOT EXISTS (SELECT FROM promote.parameter_set AS e
      	WHERE e.project = p AND e.parameters::text LIKE '%' || w || '%')
        AND NOT EXISTS (SELECT FROM promote.config AS c WHERE c.project = p AND c.params::text LIKE '%' || w || '%'
        	AND c.digest NOT IN
@@ -414,7 +415,7 @@ CREATE FUNCTION fuzz.note(p text) RETURNS SETOF text LANGUAGE sql AS $$
     WITH now AS (SELECT c.params AS raw, promote.jsonb_render(c.params, e.parameters) AS rendered, f.params_schema
                    FROM promote.revision AS r
                    JOIN promote.instance AS i USING (project, environment, component)
-                   JOIN promote.environment AS e USING (project, environment)
+                   JOIN promote.parameter_set AS e USING (project, environment)
                    JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest
                    JOIN promote.bundle_release AS f ON f.bundle = r.bundle AND f.version = r.version
                   WHERE r.project = p AND r.revision = i.revision),
@@ -426,7 +427,7 @@ CREATE FUNCTION fuzz.note(p text) RETURNS SETOF text LANGUAGE sql AS $$
     UNION ALL
     SELECT 'note u ' || v.w FROM fuzz.deployed_marks(p) AS v (w)
     UNION ALL
-    SELECT 'note x ' || v.value FROM promote.environment AS e CROSS
+    SELECT 'note x ' || v.value FROM promote.parameter_set AS e CROSS
     	JOIN LATERAL jsonb_each_text(e.parameters - 'HIDDEN') AS v
      WHERE e.project = p AND v.value NOT IN (SELECT w FROM secret) $$;
 

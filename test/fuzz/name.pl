@@ -141,7 +141,10 @@ BEGIN
 		INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
 		VALUES ('fuzz', '1.0.0', '{}', '{"slot": {}}');
 		INSERT INTO promote.project VALUES ('fuzz');
-		INSERT INTO promote.environment (project, environment, parameters) VALUES ('fuzz', 'e', '{"word": "w"}');
+		INSERT INTO promote.environment (project, environment)
+		    VALUES ('fuzz', 'e');
+		INSERT INTO promote.parameter_set (project, environment, parameters)
+		    VALUES ('fuzz', 'e', '{"word": "w"}');
 		INSERT INTO promote.component (project, component, bundle) VALUES ('fuzz', 'c', 'fuzz'), ('fuzz', 'db', 'fuzz');
 		INSERT INTO promote.instance (project, environment, component) VALUES ('fuzz', 'e', 'c'), ('fuzz', 'e', 'db');
 		PERFORM promote.configure_instance('fuzz-e-c', '{}', plan => false);

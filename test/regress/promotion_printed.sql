@@ -18,11 +18,15 @@ SELECT 'web', version, '{
         "note": {}
     }
 }' FROM unnest(ARRAY['1.0.0', '1.1.0', '1.2.0-dev.20260915T101500Z']) AS version;
--- with a key, so that digests are the same each time
-INSERT INTO promote.project (project, digest_key) VALUES ('shop', sha256('shop'));
-INSERT INTO promote.environment (project, environment, require_proven_release, parameters)
-VALUES ('shop', 'staging', false, '{"domain": "staging.example"}'),
-       ('shop', 'production', false, '{"domain": "example"}');
+-- with a key, as a dump is loaded, so that digests are the same each time
+SET row_security = off;
+INSERT INTO promote.project (project) VALUES ('shop');
+INSERT INTO promote.project_key (project, digest_key) VALUES ('shop', sha256('shop'));
+RESET row_security;
+INSERT INTO promote.environment (project, environment, require_proven_release)
+    VALUES ('shop', 'staging', false), ('shop', 'production', false);
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('shop', 'staging', '{"domain": "staging.example"}'), ('shop', 'production', '{"domain": "example"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'web', 'web'), ('shop', 'api', 'web');
 INSERT INTO promote.instance (project, environment, component)
 VALUES ('shop', 'staging', 'web'), ('shop', 'production', 'web'), ('shop', 'production', 'api');

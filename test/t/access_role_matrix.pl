@@ -43,9 +43,10 @@ BEGIN
 	INSERT INTO promote.project (project, description) VALUES (p, word);
 	INSERT INTO promote.component (project, component, bundle, description) VALUES (p, 'db', 'postgres', word),
 		(p, 'app', 'postgres', word);
-	INSERT INTO promote.environment (project, environment, description, parameters) VALUES (p, 'staging', word, '{}'),
-		(p, 'production', word, '{}'),
-		(p, 'hidden', hidden, jsonb_build_object('x', hidden));
+	INSERT INTO promote.environment (project, environment, description)
+	    VALUES (p, 'staging', word), (p, 'production', word), (p, 'hidden', hidden);
+	INSERT INTO promote.parameter_set (project, environment, parameters)
+	    VALUES (p, 'hidden', jsonb_build_object('x', hidden));
 	INSERT INTO promote.instance (project, environment, component, attributes)
 	SELECT p, v.environment, c, jsonb_build_object('word', v.description, 'of', p)
 	FROM promote.environment v, unnest('{db,app}'::text[]) c WHERE v.project = p;
@@ -246,7 +247,7 @@ my %takes = (
 	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
 	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
 		set_dependency remove_dependency register_instance remove_instance set_promotion_path remove_promotion_path
-		set_attributes)),
+		set_attributes set_parameters remove_parameter remove_parameters)),
 	set_environment_rules => 'rules',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer
@@ -556,7 +557,7 @@ $node->query('matrix', join '',
 	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
 		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do. A position
 		# alone is nothing
-		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_instances
+		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_parameters|open_instances
 			|next_position)\(/x } @tries);
 $node->query('matrix', <<'SQL');
 CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$

@@ -31,10 +31,12 @@ INSERT INTO promote.schema_document (uri, document) VALUES
     ('https://example.com/types.json', '{"$defs": {"a": {"$anchor": "a", "type": "object"}}}');
 INSERT INTO promote.project (project, description, attributes)
 VALUES ('shop', E'tab\there, \\N, \\., newline\nthere', '{"größe": "ünïcode €"}'), ('blog', NULL, '{}');
-INSERT INTO promote.environment (project, environment, parameters) VALUES
-    ('shop', 'staging', '{"region": "eu", "n": 1.50}'), ('shop', 'production', '{"region": "us", "n": 2}'),
-    ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}'),
-    ('blog', 'staging', '{}'), ('blog', 'production', '{}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('shop', 'staging'), ('shop', 'production'), ('shop', 'prod-us-west'), ('blog', 'staging'),
+           ('blog', 'production');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('shop', 'staging', '{"region": "eu", "n": 1.50}'), ('shop', 'production', '{"region": "us", "n": 2}'),
+           ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}');
 INSERT INTO promote.freeze_window (name, environment, selector, reason, rule, zone, starts_at, duration, exdates) VALUES
     (E'Weihnachten\t☃', 'production', '{"größe": 1.0}', 'ü', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'europe/berlin',
     	'2021-12-24 00:00:00.5', '1 mon 2 days 03:04:05', '{2022-12-24 00:00:00.5}');

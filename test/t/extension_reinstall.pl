@@ -27,8 +27,10 @@ INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0',
 	'{"properties": {"größe": {"type": "integer", "$md.copyable": false}}}');
 INSERT INTO promote.project VALUES ('shop');
-INSERT INTO promote.environment (project, environment, parameters)
-VALUES ('shop', 'staging', '{"hint": "à gauche"}'), ('shop', 'production', '{"hint": "à droite"}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('shop', 'staging'), ('shop', 'production');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('shop', 'staging', '{"hint": "à gauche"}'), ('shop', 'production', '{"hint": "à droite"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component, attributes)
 SELECT project, environment, 'db', jsonb_build_object('at', environment) FROM promote.environment;

@@ -13,9 +13,12 @@ my $promotions = 1000;    # far more of them than are done when the server dies
 my $environments = join ', ', "('shop', 'common')", "('shop', 'staging')",
   map { "('shop', 'a-$_'), ('shop', 'b-$_')" } 1 .. $sessions;
 my $sql = <<"SQL";
-INSERT INTO promote.environment (project, environment, parameters)
+INSERT INTO promote.environment (project, environment)
+SELECT project, environment
+  FROM (VALUES $environments) AS v (project, environment);
+INSERT INTO promote.parameter_set (project, environment, parameters)
 SELECT project, environment, jsonb_build_object('environment', environment)
-FROM (VALUES $environments) AS v (project, environment);
+  FROM (VALUES $environments) AS v (project, environment);
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;

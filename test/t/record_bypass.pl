@@ -14,8 +14,10 @@ INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0',
 	'{"properties": {"zone": {"$md.copyable": false}, "password": {"$md.sensitive": true}}}');
 INSERT INTO promote.project VALUES ('shop');
-INSERT INTO promote.environment (project, environment, parameters)
-VALUES ('shop', 'staging', '{"host": "s"}'), ('shop', 'production', '{"host": "p"}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('shop', 'staging'), ('shop', 'production');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('shop', 'staging', '{"host": "s"}'), ('shop', 'production', '{"host": "p"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;

@@ -16,8 +16,12 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('pos
 	'{"properties": {"size": {"type": "integer"}}, "required": ["host"]}');
 INSERT INTO promote.project VALUES ('shop');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
-INSERT INTO promote.environment (project, environment, parameters)
-SELECT 'shop', 'tenant-' || n, jsonb_build_object('tenant', n) FROM generate_series(1, $count) AS n;
+INSERT INTO promote.environment (project, environment)
+SELECT 'shop', 'tenant-' || n
+  FROM generate_series(1, $count) AS n;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT 'shop', 'tenant-' || n, jsonb_build_object('tenant', n)
+  FROM generate_series(1, $count) AS n;
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;
 INSERT INTO promote.config (project, params) VALUES

@@ -307,7 +307,7 @@ my ($rc, $out);
 is($rc, 0, 'a secret is passed as a parameter') or diag($err);
 is($node->query('secrets', "SELECT fingerprint FROM promote.secret_status WHERE instance = 'p-e-c1' AND name = 'one'"),
 	hmac_sha256_hex("secret:" . sha256($plain), pack 'H*',
-		$node->query('secrets', q{SELECT encode(digest_key, 'hex') FROM promote.project WHERE project = 'p'})),
+		$node->query('secrets', q{SELECT encode(digest_key, 'hex') FROM promote.project_key WHERE project = 'p'})),
 		'... and set');
 ($rc, $out, $err) = with_parameters($call, name => 'json', value => "{\"a\": \"$plain\"}");
 is($rc, 0, 'a JSON secret') or diag($err);

@@ -84,9 +84,10 @@ BEGIN
 	VALUES (p, '1.0.0', '{"properties": {"size": {"type": "integer"}}}', '{"password": {}}',
 		'{"network": {"required": false}}');
 	INSERT INTO promote.project (project, attributes) VALUES (p, jsonb_build_object('case', p));
-	INSERT INTO promote.environment (project, environment, require_plan, require_expected, require_proven_release,
-		parameters)
-	VALUES (p, 'staging', false, false, false, '{"host": "s"}'), (p, 'production', true, false, false, '{"host": "h"}');
+	INSERT INTO promote.environment (project, environment, require_plan, require_expected, require_proven_release)
+	    VALUES (p, 'staging', false, false, false), (p, 'production', true, false, false);
+	INSERT INTO promote.parameter_set (project, environment, parameters)
+	    VALUES (p, 'staging', '{"host": "s"}'), (p, 'production', '{"host": "h"}');
 	INSERT INTO promote.component (project, component, bundle) VALUES (p, 'db', p);
 	INSERT INTO promote.instance (project, environment, component) VALUES (p, 'staging', 'db'), (p, 'production', 'db');
 	EXECUTE format('CREATE ROLE %I', p);
@@ -159,7 +160,7 @@ my %say = (
 		VALUES ('%p', '1.1.0', '{}', '{"password": {}}')},
 	block      => q{SELECT FROM promote.block_release('%p', '1.0.0', 'CVE')},
 	unblock    => q{SELECT FROM promote.unblock_release('%p', '1.0.0')},
-	host       => q{UPDATE promote.environment SET parameters = '{"host": "other"}'
+	host       => q{UPDATE promote.parameter_set SET parameters = '{"host": "other"}'
 		WHERE project = '%p' AND environment = 'production'},
 	protect    => q{UPDATE promote.environment SET decommission_protection = true WHERE project = '%p'},
 	freeze     => q{INSERT INTO promote.freeze_window (name, project, during, reason)

@@ -19,9 +19,11 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_refer
 	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}', '{"network": {"required": false}}'),
 		('postgres', '2.0.0', '{}', '{}');
 INSERT INTO promote.project VALUES ('shop');
-INSERT INTO promote.environment (project, environment, parameters, require_plan)
-VALUES ('shop', 'staging', '{"password": "hush-9137"}', true), ('shop', 'real', '{"password": "hush-9137"}', true),
-	('shop', 'free', '{"password": "hush-9137"}', false), ('shop', 'linked', '{"password": "hush-9137"}', true);
+INSERT INTO promote.environment (project, environment, require_plan)
+    VALUES ('shop', 'staging', true), ('shop', 'real', true), ('shop', 'free', false), ('shop', 'linked', true);
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('shop', 'staging', '{"password": "hush-9137"}'), ('shop', 'real', '{"password": "hush-9137"}'),
+           ('shop', 'free', '{"password": "hush-9137"}'), ('shop', 'linked', '{"password": "hush-9137"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
 SELECT project, environment, 'db' FROM promote.environment;

@@ -89,7 +89,7 @@ INSERT INTO sample SELECT p || f, v.*
                  AS v (argument, value);
 INSERT INTO sample SELECT f, v.*
     FROM unnest('{register_environment,set_environment_rules,register_component,register_instance,set_dependency,'
-                'publish_release,set_attributes}'::text[]) AS f,
+                'publish_release,set_attributes,set_parameters}'::text[]) AS f,
          (VALUES ('environment', $$'staging'$$), ('component', $$'db'$$), ('depends_on', $$'cache'$$),
                  ('version', $$'9.0.0'$$), ('params_schema', $${}$$), ('attributes', $${"a": 1}$$))
          AS v (argument, value);

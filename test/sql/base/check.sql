@@ -55,22 +55,21 @@ SELECT is(promote.is_version('1.0') OR promote.is_version_constraint('~1.2.3.4')
     'is_version and is_version_constraint refuse nothing');
 
 -- ---- values ----
-SELECT is(pg_temp.said($$UPDATE promote.environment SET parameters = '{"x": "{{x}}"}'$$),
+SELECT is(pg_temp.said($$UPDATE promote.parameter_set SET parameters = '{"x": "{{x}}"}'$$),
     'PM404 | invalid parameters | A name or a value has {{ in it. What a parameter holds is never rendered again. | '
     'Write out what the placeholder stands for; braces that are meant literally belong into the params, behind a '
     'backslash.',
     'a parameter that stands for itself');
-SELECT matches(pg_temp.said(format('UPDATE promote.environment SET parameters = %L', parameters)), said, parameters)
+SELECT matches(pg_temp.said(format('UPDATE promote.parameter_set SET parameters = %L', parameters)), said, parameters)
   FROM (VALUES ('{"x": {"y": ["a {{ b"]}}', '^PM404'), ('{"x": {"{{y}}": 1}}', '^PM404'),
       ('{"x": "\u007b\u007b"}', '^PM404'),
       ('{"x": "{ {", "y": [[{"z": {}}]], "z": "}}"}', '^accepted$')) AS v (parameters, said);
 SELECT matches(pg_temp.said(s), '^' || state || ' \| [^|]+ \| [^|]+[.] \| [^|]+[.]$', s) FROM (VALUES
     ($$UPDATE promote.project SET attributes = '[]'$$, 'PM101'), ($$UPDATE promote.environment SET attributes = '1'$$,
         'PM101'),
-    ($$UPDATE promote.environment SET parameters = 'null'$$, 'PM101'),
+    ($$UPDATE promote.parameter_set SET parameters = 'null'$$, 'PM101'),
         ($$UPDATE promote.component SET attributes = '[]'$$, 'PM101'),
         ($$UPDATE promote.instance SET attributes = '[]'$$, 'PM101'),
-    ($$INSERT INTO promote.project (project, digest_key) VALUES ('keyed', 'x')$$, 'PM404'),
     ($$UPDATE promote.environment SET max_lost_leases = 0$$, 'PM404'),
         ($$UPDATE promote.environment SET source_policy = 'some'$$, 'PM404'),
         ($$UPDATE promote.environment SET required_soak = '-1 s'$$, 'PM404'),
@@ -150,7 +149,7 @@ SELECT is_empty($$SELECT c.conname, pg_get_constraintdef(c.oid) FROM pg_constrai
       AND c.conrelid::regclass::text !~
           '^promote\.(approval|deployment|deployment_log|drift_item|gate_override|health_report|idempotency_key|instan'
           'ce|environment_generation|line_stop|observation|planned_change|promotion_request|promotion_request_item|'
-          'promotion_request_preview|release_event|secret)$'
+          'promotion_request_preview|project_key|release_event|secret)$'
       AND c.conname NOT IN ('project_request_check', 'revision_revision_check', 'revision_kept_marks_check',
           'environment_generation_check', 'environment_tag_generation_check')$$,
           'no other CHECK is met by who inserts what the registry and the rules are made of');

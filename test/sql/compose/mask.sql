@@ -53,7 +53,7 @@ SELECT is(pg_temp.as_role('m_viewer', $$SELECT path, new_value, sensitive
         'what they set themselves is shown');
 
 -- ---- placeholders that the viewer brings ----
-UPDATE promote.environment SET parameters = '{"NAME": "PARAM-withheld", "MODE": "closed"}' WHERE project = 'ecomm';
+UPDATE promote.parameter_set SET parameters = '{"NAME": "PARAM-withheld", "MODE": "closed"}' WHERE project = 'ecomm';
 SELECT matches(pg_temp.as_role('m_viewer', format('SELECT * FROM promote.preview_promotion(%L, %L, %L)',
     'ecomm-staging-cond', 'ecomm-production-cond', overrides)),
     '^PM701: not allowed: placeholders in overrides: Role "m_viewer" has no grant "promote" for '
@@ -237,7 +237,7 @@ SELECT unalike(pg_temp.all_shown('m_viewer'), '%' || hidden || '%', '... and now
 -- ---- a placeholder decides the branch ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond',
     '{"mode": "{{MODE}}", "token": "SECRET-rendered"}')$$, 'a placeholder is the discriminator');
-UPDATE promote.environment SET parameters = '{"MODE": "open"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';
+UPDATE promote.parameter_set SET parameters = '{"MODE": "open"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';
 SELECT ok(pg_temp.deploy('ecomm-prod-uswest-cond') > 0, 'deployed where it says otherwise');
 SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%',
     'what the params as they stand, or as they were rendered, mark is masked');
@@ -249,7 +249,7 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond', '{
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond')$$),
     '%SECRET%', 'config_as_of knows');
 
-UPDATE promote.environment SET parameters = '{"MODE": "open", "PW": "SECRET-parameter"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = '{"MODE": "open", "PW": "SECRET-parameter"}' WHERE project = 'ecomm'
     AND environment = 'prod-uswest';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond',
     '{"mode": "{{MODE}}", "token": "{{PW}}", "beside": "{{PW}}", "in": "x:{{PW}}@"}', '1.0.0', plan => false)$$,
@@ -265,7 +265,7 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond',
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-prod-uswest-cond')$$),
     '%SECRET%', '... it is masked where the params stand alone');
 
-UPDATE promote.environment SET parameters = parameters || '{"HOST": "db.example.com"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"HOST": "db.example.com"}' WHERE project = 'ecomm'
     AND environment = 'prod-uswest';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond',
     '{"mode": "closed", "token": "\\{{HOST}}", "beside": "{{HOST}}", "in": "x.{{HOST}}"}', '1.0.0', plan => false)$$,
@@ -325,16 +325,17 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
 INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'later', 'later');
 INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'later'
     FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
-UPDATE promote.environment SET parameters = '{"tier": "dev"}', require_plan = false WHERE project = 'ecomm';
+UPDATE promote.parameter_set SET parameters = '{"tier": "dev"}' WHERE project = 'ecomm';
+UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later',
     '{"tier": "{{tier}}", "pw": "LATER-marked"}', plan => false)$$, 'a parameter decides, and marks nothing');
 SELECT alike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$),
     '%LATER-marked%', 'what nothing marks is shown');
-UPDATE promote.environment SET parameters = '{"tier": "prod"}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"tier": "prod"}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$),
     '%LATER-marked%', 'what it would be rendered to now marks it, also where that was not planned');
 SELECT ok(pg_temp.deploy('ecomm-production-later') > 0, 'deployed');
-UPDATE promote.environment SET parameters = '{"tier": "dev"}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"tier": "dev"}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$),
     '%LATER-marked%', '... and so does what runs of it, when the parameter is what it was');
 
@@ -378,7 +379,7 @@ INSERT INTO promote.component (project, component, bundle) VALUES ('ecomm', 'aga
 INSERT INTO promote.instance (project, environment, component) SELECT 'ecomm', e, 'again'
     FROM unnest(ARRAY['staging', 'production', 'prod-uswest']) AS e;
 CREATE FUNCTION pg_temp.tier(tier text) RETURNS void
-    LANGUAGE sql AS $$ UPDATE promote.environment SET parameters = jsonb_build_object('tier', tier)
+    LANGUAGE sql AS $$ UPDATE promote.parameter_set SET parameters = jsonb_build_object('tier', tier)
     WHERE project = 'ecomm' $$;
 SELECT pg_temp.tier('dev');
 SELECT lives_ok(format('SELECT promote.configure_instance(%L, %L)', 'ecomm-' || e || '-again',
@@ -415,16 +416,16 @@ SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of(
     '... from then on');
 
 -- ---- what a plan alone has marked that an edit without changes has queued ----
-UPDATE promote.environment SET parameters = parameters || '{"TIER": "dev"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"TIER": "dev"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-later',
     '{"tier": "{{TIER}}", "pw": "7531", "note": null}')$$, 'a short value');
-UPDATE promote.environment SET parameters = parameters || '{"TIER": "prod"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"TIER": "prod"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT is(pg_temp.lines($$SELECT old_revision = new_revision, deployment IS NOT NULL
     FROM promote.configure_instance('ecomm-production-later', '{}')$$), '(t,t)',
     'nothing new but the parameter, by which it is planned');
-UPDATE promote.environment SET parameters = parameters || '{"TIER": "dev"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"TIER": "dev"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT unalike(pg_temp.as_role('m_viewer', $$SELECT * FROM promote.config_as_of('ecomm-production-later')$$), '%7531%',
     '... keeps its mark when that is what it was');

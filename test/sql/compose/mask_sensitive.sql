@@ -72,7 +72,7 @@ SELECT is(pg_temp.lines($$SELECT kind, path, change, old_value, new_value, runni
         'a value that is kept is masked too');
 
 -- ---- copyable is asked of the document as it will be ----
-UPDATE promote.environment SET parameters = '{"mode": "prod", "x": 1}' WHERE environment IN ('staging', 'production')
+UPDATE promote.parameter_set SET parameters = '{"mode": "prod", "x": 1}' WHERE environment IN ('staging', 'production')
     AND project = 'ecomm';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-ph',
     '{"mode": "{{mode}}", "v": "STAGEONLY", "s": "{{x}}"}', '1.0.0')$$, 'a placeholder decides');
@@ -80,7 +80,7 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph',
     '{"mode": "{{mode}}", "v": "PRODONLY", "s": "{{x}}"}', '1.0.0')$$, 'in both');
 SELECT lives_ok($$SELECT promote.promote_instance('ecomm-staging-ph', 'ecomm-production-ph')$$, 'promoted');
 SELECT is(pg_temp.params('ecomm-production-ph') ->> 'v', 'PRODONLY', 'the destination keeps its own');
-UPDATE promote.environment SET parameters = '{"mode": "dev", "x": 1}' WHERE environment = 'production'
+UPDATE promote.parameter_set SET parameters = '{"mode": "dev", "x": 1}' WHERE environment = 'production'
     AND project = 'ecomm';
 SELECT is(pg_temp.lines($$SELECT path, change FROM promote.preview_promotion('ecomm-staging-ph', 'ecomm-production-ph')
     WHERE path = '.v'$$), '(.v,keep)', 'also where only the source''s environment says so');
@@ -95,7 +95,7 @@ SELECT is((SELECT c.params ->> 'mode' FROM promote.deployment d JOIN promote.con
     AND c.digest = d.rendered_digest WHERE d.component = 'ph' AND d.environment = 'production' AND d.deployment = 2),
     'dev', 'rendered anew');
 SELECT ok(pg_temp.deploy('ecomm-production-ph') > 0, 'deployed');
-UPDATE promote.environment SET parameters = '{"mode": "dev", "x": 2}' WHERE environment = 'production'
+UPDATE promote.parameter_set SET parameters = '{"mode": "dev", "x": 2}' WHERE environment = 'production'
     AND project = 'ecomm';
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph', '{"n": 1}')$$, 'PM104', '^\.s$',
     'a parameter cannot change an immutable value either');
@@ -112,7 +112,7 @@ SELECT is((SELECT jsonb_agg(c ORDER BY c ->> 'path') FROM (SELECT diff, destruct
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-ph', '{"s": "{{x}}", "n": 2}',
     allow_replace => true)$$, 'a revision');
 SELECT ok(pg_temp.deploy('ecomm-production-ph') > 0, 'deployed');
-UPDATE promote.environment SET parameters = '{"mode": "dev", "x": 3}' WHERE environment = 'production'
+UPDATE promote.parameter_set SET parameters = '{"mode": "dev", "x": 3}' WHERE environment = 'production'
     AND project = 'ecomm';
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-ph')$$, 'PM104', '^\.s$',
     'a plan of the parameter alone would replace');

@@ -100,11 +100,11 @@ ROLLBACK TO reviewed;
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{domain}}"}')$$,
     'params with a placeholder');
 SELECT pg_temp.work('ecomm-production-db');
-UPDATE promote.environment SET parameters = parameters || '{"domain": "example.org"}' WHERE environment = 'production'
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.org"}' WHERE environment = 'production'
     AND project = 'ecomm';
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db')$$, 'PM503', '^The params render differently',
     'the rendered params have moved');
-UPDATE promote.environment SET parameters = '{}' WHERE environment = 'production' AND project = 'ecomm';
+UPDATE promote.parameter_set SET parameters = '{}' WHERE environment = 'production' AND project = 'ecomm';
 SELECT pg_temp.no($$deploy_instance('ecomm-production-db')$$, 'PM105', 'domain', 'a parameter is missing by now');
 SELECT pg_temp.no($$plan_instance('ecomm-production-db')$$, 'PM105', 'domain', 'which is no plan either');
 ROLLBACK TO reviewed;
@@ -252,11 +252,11 @@ SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-db', '{"s
     plan => false)$$, 'unless it was said that it may');
 SELECT is((promote.deploy_instance('ecomm-prod-uswest-db')).destructive, true, 'and then it is marked');
 ROLLBACK TO reviewed;
-UPDATE promote.environment SET require_plan = false, parameters = '{"big": ""}' WHERE project = 'ecomm'
-    AND environment = 'staging';
+UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'staging';
+UPDATE promote.parameter_set SET parameters = '{"big": ""}' WHERE project = 'ecomm' AND environment = 'staging';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-staging-db', jsonb_build_object('tier', '{{big}}{{big}}'),
     plan => false)$$, 'params with a large parameter');
-UPDATE promote.environment SET parameters = jsonb_build_object('big', repeat('x', 9000000)) WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = jsonb_build_object('big', repeat('x', 9000000)) WHERE project = 'ecomm'
     AND environment = 'staging';
 SELECT pg_temp.no($$deploy_instance('ecomm-staging-db')$$, 'PM102', 'bytes',
     'params that are too large once they are rendered');

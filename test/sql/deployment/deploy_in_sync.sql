@@ -44,7 +44,7 @@ INSERT INTO cause VALUES
         remote_references)
         SELECT bundle, '3.1.0', params_schema, secrets, remote_references FROM promote.bundle_release
          WHERE bundle = 'postgres' AND version = '3.0.0'$$, 'The version is 3.1.0'),
-    ('another parameter', $$UPDATE promote.environment SET parameters = parameters || '{"domain": "example.org"}'
+    ('another parameter', $$UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.org"}'
         WHERE project = 'ecomm' AND environment = 'production'$$, 'The params render differently'),
     ('another secret', $$SELECT promote.set_secret('ecomm-production-db', 'password', 'rush')$$,
         'has changed the instance since'),
@@ -111,10 +111,10 @@ ROLLBACK TO before;
 UPDATE promote.environment SET require_plan = false WHERE project = 'ecomm' AND environment = 'production';
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{count}}"}', plan => false) \g /dev/null
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 1), 'one');
-UPDATE promote.environment SET parameters = parameters || '{"count": 9}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"count": 9}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 2), 'another, by other parameters');
-UPDATE promote.environment SET parameters = parameters || '{"count": 3}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"count": 3}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT is(pg_temp.asked(), format('%s PROVISION PENDING', :number + 3), 'the first again is a third one');
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null

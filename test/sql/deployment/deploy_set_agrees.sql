@@ -12,8 +12,13 @@ BEGIN
         '{"type": "object", "properties": {"size": {"type": "integer", "maximum": 100}, "zone": {"$md.immutable": '
             'true}}}');
     INSERT INTO promote.project (project) VALUES ('left'), ('right');
-    INSERT INTO promote.environment (project, environment, require_plan, parameters)
-    SELECT p, e, e <> 'dev', jsonb_build_object('name', e) FROM unnest(ARRAY['left', 'right']) AS p,
+    INSERT INTO promote.environment (project, environment, require_plan)
+    SELECT p, e, e <> 'dev'
+      FROM unnest(ARRAY['left', 'right']) AS p,
+        unnest(ARRAY['dev', 'live']) AS e;
+    INSERT INTO promote.parameter_set (project, environment, parameters)
+    SELECT p, e, jsonb_build_object('name', e)
+      FROM unnest(ARRAY['left', 'right']) AS p,
         unnest(ARRAY['dev', 'live']) AS e;
     INSERT INTO promote.component (project, component, bundle)
     SELECT p, 's' || n, 'service' FROM unnest(ARRAY['left', 'right']) AS p, generate_series(1, 5) AS n;

@@ -105,7 +105,7 @@ SELECT promote.configure_instance('ecomm-production-db', '{"subnet": "other", "r
     allow_replace => true) \g /dev/null
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 UPDATE promote.bundle_release SET block_reason = 'CVE-2026-1' WHERE bundle = 'postgres' AND version = '1.1.0';
-UPDATE promote.environment SET parameters = '{}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is(pg_temp.lines($$SELECT code, path, message FROM promote.rehearse_rollback('ecomm-production-db')
     WHERE kind = 'obstacle'$$),
     E'(PM510,,"Release postgres 1.1.0 is blocked: CVE-2026-1")\n(PM105,,"Parameter ""domain"" is missing.")\n'
@@ -115,12 +115,12 @@ SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db')
 UPDATE promote.bundle_release SET block_reason = NULL WHERE bundle = 'postgres';
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db')$$, 'PM105',
     E'"domain" is missing\\.\n\\.subnet', 'without the first');
-UPDATE promote.environment SET parameters = '{"domain": 7}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"domain": 7}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db')$$, 'PM103',
     E'\\.password: .*\n\\.subnet', 'a parameter that is not what the schema wants');
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db', allow_replace => true)$$, 'PM103',
     E'^\\.password: [^\n]*$', 'immutable values may be replaced, and nothing else');
-UPDATE promote.environment SET parameters = '{"domain": "new.example.com"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = '{"domain": "new.example.com"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT pg_temp.refuses($$SELECT promote.rollback_instance('ecomm-production-db')$$, 'PM104', '^\.subnet: ',
     'an immutable value of what runs');

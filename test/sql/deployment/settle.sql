@@ -183,7 +183,7 @@ ROLLBACK TO before;
 
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{domain}}"}', plan => false) \g /dev/null
 SELECT pg_temp.call() \g /dev/null
-UPDATE promote.environment SET parameters = parameters || '{"domain": "new"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "new"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT pg_temp.stands(2, 'params render differently', 'a parameter that moved meanwhile');
 SELECT is(pg_temp.call(), '(3,PLAN,PENDING)', 'the next call plans anew');

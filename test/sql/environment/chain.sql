@@ -8,9 +8,11 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 SELECT 'app', version, '{"properties": {"n": {"type": "integer", "maximum": 9}, "own": {"$md.copyable": false},
     "pw": {"$md.sensitive": true}}}' FROM unnest(ARRAY['1.0.0', '1.1.0', '2.0.0']) AS version;
 INSERT INTO promote.project (project) VALUES ('line');
-INSERT INTO promote.environment (project, environment, parameters)
-VALUES ('line', 'dev', '{"domain": "dev"}'), ('line', 'staging', '{"domain": "stage"}'),
-       ('line', 'production', '{"domain": "prod"}'), ('line', 'lab', '{}'), ('line', 'alone', '{}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('line', 'dev'), ('line', 'staging'), ('line', 'production'), ('line', 'lab'), ('line', 'alone');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('line', 'dev', '{"domain": "dev"}'), ('line', 'staging', '{"domain": "stage"}'),
+           ('line', 'production', '{"domain": "prod"}');
 INSERT INTO promote.component (project, component, bundle)
 SELECT 'line', c, 'app' FROM unnest(ARRAY['api', 'web', 'old', 'late', 'bad']) AS c;
 INSERT INTO promote.instance (project, environment, component)

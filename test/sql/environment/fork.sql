@@ -12,12 +12,15 @@ CREATE FUNCTION pg_temp.short(args text) RETURNS text LANGUAGE sql AS $$
 $$;
 
 -- ---- what a fork gets ----
-UPDATE promote.environment SET parameters = '{"region": "east", "tier": 1}', attributes = '{"stage": "live"}',
-    description = 'for customers' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.environment SET attributes = '{"stage": "live"}', description = 'for customers'
+    WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"region": "east", "tier": 1, "gone": 2}', sensitive = '{gone,tier}',
+    descriptions = '{"gone": "nothing", "region": "where it is"}'
+    WHERE project = 'shop' AND environment = 'production';
 UPDATE promote.instance SET attributes = '{"owner": "ada"}' WHERE name = 'shop-production-s1';
 SELECT promote.configure_instance('shop-production-s2', '{"size": 7, "own": 2, "password": "{{region}}"}') \g /dev/null
 INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'dev', 's1');
-SELECT matches(pg_temp.forks($$'shop-production', 'shop-west', '{"region": "west"}', '{"stage": null, "new": true}',
+SELECT matches(pg_temp.forks($$'shop-production', 'shop-west', '{"region": "west", "gone": null}', '{"stage": null, "new": true}',
     '{"s1": {"size": 5}}'$$), '^\(s1,t,1,1,"\[.*"new"": 5.*\n\(s2.*\n.*\n.*\n.*\n\(s6,t,1,1,"\[.*\]",,,\)$',
         'forked, as the preview has said');
 SELECT is(pg_temp.lines($$SELECT component, revision, deployment, version_constraint, opened_revision
@@ -26,10 +29,13 @@ SELECT is(pg_temp.lines($$SELECT component, revision, deployment, version_constr
     (SELECT string_agg(format('(s%s,1,1,%s,0)', n, version_constraint), E'\n' ORDER BY n)
        FROM generate_series(1, 6) AS n, promote.instance WHERE name = 'shop-production-s1'),
            'an instance for each, configured and planned');
-SELECT is(pg_temp.lines($$SELECT parameters, attributes, description, forked_from, generation, archived_at
+SELECT is(pg_temp.lines($$SELECT attributes, description, forked_from, generation, archived_at
     FROM promote.environment WHERE project = 'shop' AND environment = 'west'$$),
-    '("{""tier"": 1, ""region"": ""west""}","{""new"": true}","for customers",production,1,)',
-    'the environment is like its source, with patches on top');
+    '("{""new"": true}","for customers",production,1,)', 'the environment is like its source, with patches on top');
+SELECT is(pg_temp.lines($$SELECT parameters, sensitive, descriptions FROM promote.parameter_set
+    WHERE project = 'shop' AND environment = 'west'$$),
+    '("{""tier"": 1, ""region"": ""west""}",{tier},"{""region"": ""where it is""}")',
+    '... and so are its parameters, with their marks');
 SELECT is(pg_temp.lines($$SELECT r.component, r.origin, r.source_environment, r.source_revision, r.actor, c.params
     FROM promote.revision AS r JOIN promote.config AS c USING (project, digest)
     WHERE r.project = 'shop' AND r.environment = 'west' AND r.component IN ('s1', 's2') ORDER BY 1$$),
@@ -316,7 +322,7 @@ SELECT is((SELECT diff @> '[{"reverts": {}}]' FROM promote.deployment WHERE envi
     'nor does it undo anything');
 SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'promote.environment'::regclass AND attnum > 0
     AND NOT attisdropped
-    AND attname NOT IN ('project', 'environment', 'description', 'parameters', 'attributes', 'forked_from',
+    AND attname NOT IN ('project', 'environment', 'description', 'attributes', 'forked_from',
         'generation', 'opened_at',
                         'archived_at', 'created_at')
     AND (pg_get_functiondef('promote_internal.copy_rules'::regproc) !~ (attname || ' = (NULLIF\(+)?s[.]' || attname)

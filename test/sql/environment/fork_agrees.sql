@@ -15,8 +15,10 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets, rem
         ('service', '1.1.0', '{"required": ["size"], "properties": {"size": {"type": "integer", "maximum": 7}}}',
     '{}', '{}', '{}');
 INSERT INTO promote.project (project) VALUES ('shop');
-INSERT INTO promote.environment (project, environment, parameters, version_policy, require_proven_release)
-    VALUES ('shop', 'a', '{"region": "east"}', 'pinned', false), ('shop', 'b', '{}', 'constraint', false);
+INSERT INTO promote.environment (project, environment, version_policy, require_proven_release)
+    VALUES ('shop', 'a', 'pinned', false), ('shop', 'b', 'constraint', false);
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('shop', 'a', '{"region": "east"}');
 INSERT INTO promote.component (project, component, bundle, version_policy, attributes)
 SELECT 'shop', 's' || n, 'service', CASE WHEN n = 3 THEN 'constraint' END, jsonb_build_object('odd', n % 2 = 1)
   FROM generate_series(1, 5) AS n;

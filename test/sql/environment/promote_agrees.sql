@@ -14,8 +14,11 @@ SELECT 'api', v, '{"properties": {"own": {"$md.copyable": false}, "size": {"type
     '{"network": {"required": false}}', '{"token": {"required": false}}', '{"small": {"size": 1}}'
   FROM unnest(ARRAY['1.0.0', '1.1.0']) AS v;
 INSERT INTO promote.project (project) VALUES ('shop');
-INSERT INTO promote.environment (project, environment, parameters, promotion_mode, require_proven_release, require_plan)
-SELECT 'shop', e, jsonb_build_object('name', e), CASE e WHEN 'c' THEN 'merge' ELSE 'replace' END, false, e = 'a'
+INSERT INTO promote.environment (project, environment, promotion_mode, require_proven_release, require_plan)
+SELECT 'shop', e, CASE e WHEN 'c' THEN 'merge' ELSE 'replace' END, false, e = 'a'
+  FROM unnest('{a,b,c}'::text[]) AS e;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT 'shop', e, jsonb_build_object('name', e)
   FROM unnest('{a,b,c}'::text[]) AS e;
 INSERT INTO promote.component (project, component, bundle, attributes)
 SELECT 'shop', 'c' || n, 'api', jsonb_build_object('odd', n % 2) FROM generate_series(1, 5) AS n;

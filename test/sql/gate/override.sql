@@ -64,7 +64,7 @@ SELECT is((SELECT message FROM promote.blockers('ecomm-production-db')),
 SELECT is(pg_temp.work('ecomm-production-db'), 1, 'planned');
 SELECT is(pg_temp.codes(), NULL, 'nothing blocks');
 SELECT is(pg_temp.codes(1), NULL, '... nor by its number');
-UPDATE promote.environment SET parameters = '{}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{}' WHERE environment = 'production';
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "basic"}') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
 SELECT is(pg_temp.codes(1), 'plan', 'a plan of another revision');

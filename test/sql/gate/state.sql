@@ -94,7 +94,7 @@ SELECT pg_temp.deploy('ecomm-production-db', true) \g /dev/null
 SELECT promote.report_observed('ecomm-production-db', '{"size": "large"}'::jsonb, 'scan') \g /dev/null
 SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
 SELECT is_empty($$SELECT pg_temp.blocked('drift')$$, 'the same with placeholders puts it right');
-UPDATE promote.environment SET parameters = parameters || '{"domain": "example.net"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.net"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT matches((SELECT detail FROM pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-production-db')$$)),
     '(^|\n)drift: ', '... not with other parameters, where the last plan holds no more, and none is required');
@@ -102,7 +102,7 @@ SELECT is((SELECT string_agg(code, ', ') FROM promote.blockers('ecomm-production
     '... which is what those who ask are told');
 SELECT pg_temp.planned('ecomm-production-db', '[]') \g /dev/null
 SELECT isnt_empty($$SELECT pg_temp.blocked('drift')$$, '... nor by a plan of these');
-UPDATE promote.environment SET parameters = parameters || '{"domain": "example.org"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.org"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT matches((SELECT detail FROM pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-production-db')$$)),
     '(^|\n)drift: ', '... nor where no plan fits, and none is required');

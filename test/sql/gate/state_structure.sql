@@ -37,11 +37,11 @@ SELECT matches((pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-producti
 SELECT is((pg_temp.refusal($$SELECT promote.deploy_instance('ecomm-production-bare')$$)).state, 'PM601', 'and refuses');
 
 -- ---- as it was planned ----
-UPDATE promote.environment SET parameters = '{"on": false}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"on": false}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT promote.configure_instance('ecomm-production-bare', '{"on": "{{on}}", "tier": "a", "x": null}', '1.1.0')
     \g /dev/null
 SELECT matches(pg_temp.closed(), ': .on\|', 'rendered');
-UPDATE promote.environment SET parameters = '{"on": true}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"on": true}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is(pg_temp.closed(), NULL, 'with the parameters of now');
 SELECT promote.plan_instance('ecomm-production-bare') AS planned \gset
 SELECT pg_temp.work('ecomm-production-bare') \g /dev/null

@@ -9,7 +9,7 @@ SET LOCAL promote.actor = 'ada';
 -- ---- a PIN wherever it can be ----
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
     VALUES ('ecomm', 'staging', 'production');
-UPDATE promote.environment SET parameters = '{"pin": "4711"}' WHERE project = 'ecomm';
+UPDATE promote.parameter_set SET parameters = '{"pin": "4711"}' WHERE project = 'ecomm';
 SELECT promote.configure_instance('ecomm-staging-db', '{"tier": "a", "password": "4711"}', '1.1.0') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-db', '{"tier": "a", "password": "{{pin}}"}', '1.1.0') \g /dev/null
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
@@ -42,13 +42,13 @@ SELECT promote.advance_request('ecomm', 1) \g /dev/null
 CREATE TEMP TABLE guess ON COMMIT DROP AS
 SELECT DISTINCT d.what, d.document FROM (
     SELECT 'config', params FROM promote.config WHERE project = 'ecomm'
-    UNION ALL SELECT 'overrides of a revision', overrides FROM promote.revision
-    UNION ALL SELECT 'parameters', parameters FROM promote.environment WHERE project = 'ecomm'
-    UNION ALL SELECT 'overrides of a request', o.value FROM promote.promotion_request, jsonb_each(overrides) AS o
+    UNION ALL SELECT 'parameters', parameters FROM promote.parameter_set WHERE project = 'ecomm'
+    UNION ALL SELECT 'overrides of a request', o.value FROM promote.promotion_request AS r
+        JOIN promote.config AS c ON c.project = r.project AND c.digest = r.overrides_digest, jsonb_each(c.params) AS o
     UNION ALL SELECT 'observed', '{"tier": "c", "password": "4711"}'
     UNION ALL SELECT 'observed by its digest', '{"tier": "d", "password": "4711"}'
     UNION ALL SELECT 'rendered', promote.jsonb_render(c.params, e.parameters) FROM promote.config AS c
-        JOIN promote.environment AS e USING (project)
+        JOIN promote.parameter_set AS e USING (project)
                WHERE c.params::text ~ '{{pin}}' AND c.project = 'ecomm' AND e.environment = 'production'
     UNION ALL SELECT 'plan', document FROM plan) AS d (what, document)
  WHERE d.document::text ~ '4711|{{pin}}';
@@ -83,7 +83,7 @@ CREATE FUNCTION pg_temp.is_in(digest bytea, content text) RETURNS boolean LANGUA
     SELECT strpos($2, encode($1, 'hex')) > 0 OR strpos($2, encode($1, 'base64')) > 0
 $$;
 SELECT is((SELECT string_agg(DISTINCT what, ', ' ORDER BY what) FROM guess),
-    'config, observed, observed by its digest, overrides of a request, overrides of a revision, parameters, plan, '
+    'config, observed, observed by its digest, overrides of a request, parameters, plan, '
     'rendered', 'there is something to guess');
 SELECT ok(EXISTS (SELECT FROM shown AS s, guess AS g
     WHERE g.what = w AND pg_temp.is_in(promote.config_digest('ecomm', g.document), s.content)),
@@ -94,14 +94,14 @@ SELECT is_empty('SELECT s.name, g.what, g.document FROM shown AS s, guess AS g W
 -- where the keyed ones are, so that the search is known to have looked there
 SELECT is((SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM shown AS s WHERE EXISTS (SELECT FROM guess AS g
     WHERE pg_temp.is_in(promote.config_digest('ecomm', g.document), s.content))),
-          'audit_log, config, deployment, drift_item, drift_status, instance_status, observation, promotion_matrix, '
-              'promotion_request_item, promotion_request_preview, request_evidence, revision',
+          'audit_log, deployment, drift_item, drift_status, instance_status, observation, promotion_matrix, '
+              'promotion_request, promotion_request_item, promotion_request_preview, request_evidence, revision',
               'it was looked for wherever there are any');
 
 -- ---- nobody to ask, behind the door of promote_internal either ----
 GRANT USAGE ON SCHEMA promote_internal TO guess_viewer;
 SELECT throws_ok(format('SELECT pg_temp.as_viewer(%L)', s), '42501', NULL, s) FROM unnest(ARRAY[
-    $$SELECT promote.config_digest('ecomm', '{"pin": "4711"}')$$, $$SELECT digest_key FROM promote.project$$,
+    $$SELECT promote.config_digest('ecomm', '{"pin": "4711"}')$$, $$SELECT digest_key FROM promote.project_key$$,
     $$SELECT promote_internal.audit_facts(x)
         FROM (SELECT 'ecomm'::text AS project, '{"pin": "4711"}'::jsonb AS guess) AS x$$,
     $$SELECT promote_internal.deployment_facts(jsonb_populate_record(NULL::promote.deployment,
@@ -113,7 +113,7 @@ SELECT is(pg_temp.as_viewer(format('SELECT promote_internal.rendered_digest(''ot
     promote.config_digest('other', '{"pin": "4711"}'))), NULL, '... or not to be seen');
 SELECT isnt(promote_internal.rendered_digest('other', 'production', promote.config_digest('other', '{"pin": "4711"}')),
     NULL, '... but for those who see it');
-SELECT ok(strpos(string_agg(content, ''), encode((SELECT digest_key FROM promote.project WHERE project = 'ecomm'),
+SELECT ok(strpos(string_agg(content, ''), encode((SELECT digest_key FROM promote.project_key WHERE project = 'ecomm'),
     'hex')) = 0, 'the key is not shown') FROM shown;
 
 -- ---- keys ----
@@ -121,9 +121,17 @@ SELECT isnt(promote.config_digest('other', '{"pin": "4711"}'), promote.config_di
     'projects have keys of their own');
 SELECT is(promote.config_digest('other', '{"pin": 1.0, "a": 2}'),
     promote.config_digest('other', '{"a": 2.00, "pin": 1}'), 'equal documents have one digest');
-SELECT throws_ok($$UPDATE promote.project SET digest_key = sha256('x')$$, 'PM301', NULL, 'a key is never changed');
-SELECT throws_ok($$INSERT INTO promote.project (project, digest_key) VALUES ('short', '\x00')$$, 'PM404', NULL,
-    'nor too short');
+SELECT throws_ok($$UPDATE promote.project_key SET digest_key = sha256('x')$$, 'PM303', NULL, 'a key is never changed');
+SELECT throws_ok($$INSERT INTO promote.project_key (project, digest_key) VALUES ('short', '\x00')$$, 'PM303', NULL,
+    'nor given');
+INSERT INTO promote.project (project, attributes) VALUES ('named', jsonb_build_object('long', repeat('x', 2000)));
+SELECT promote.config_digest('named', '{"a": 1}') AS named \gset
+INSERT INTO promote.project (project) VALUES ('named') ON CONFLICT DO NOTHING;
+UPDATE promote.project SET project = 'renamed' WHERE project = 'named';
+SELECT is(promote.config_digest('renamed', '{"a": 1}'), :'named'::bytea, 'it follows the project''s name');
+SELECT throws_ok($$SELECT promote.config_digest('named', '{}')$$, 'PM002', NULL, '... which has none any more');
+DELETE FROM promote.project WHERE project = 'renamed';
+SELECT is_empty($$SELECT FROM promote.project_key WHERE project IN ('named', 'renamed')$$, '... and goes with it');
 SELECT throws_ok($$INSERT INTO promote.config (project, params) VALUES ('nowhere', '{}')$$, 'PM002', NULL,
     'without a project there is none');
 SELECT throws_ok(format('SELECT promote.config_digest(%L, ''{}'')', repeat('x', 100)), 'PM002', NULL,
@@ -145,11 +153,15 @@ SELECT isnt(promote.config_digest('later', '{"a": 1}'), :'later'::bytea,
 SELECT throws_ok($$DELETE FROM promote.config WHERE project = 'again'$$, 'PM301', NULL,
     'a project with a configuration stays');
 INSERT INTO promote.project (project) VALUES ('short_lived');
-INSERT INTO promote.environment (project, environment, parameters) VALUES ('short_lived', 'e', '{"pin": "4711"}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('short_lived', 'e');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('short_lived', 'e', '{"pin": "4711"}');
 SELECT promote.config_digest('short_lived', '{"a": 1}') AS before \gset
-WITH e AS (DELETE FROM promote.environment WHERE project = 'short_lived') DELETE FROM promote.project
+WITH s AS (DELETE FROM promote.parameter_set WHERE project = 'short_lived'),
+    e AS (DELETE FROM promote.environment WHERE project = 'short_lived') DELETE FROM promote.project
     WHERE project = 'short_lived';
-SELECT is((SELECT data -> 'before' -> 'parameters' FROM promote.audit_log WHERE subject = 'environment short_lived/e'
+SELECT is((SELECT data -> 'before' -> 'parameters' FROM promote.audit_log WHERE subject = 'parameter_set short_lived/e'
     AND event ~ 'deleted'), 'null', 'a document that goes with its project has no digest any more');
 INSERT INTO promote.project (project) VALUES ('short_lived');
 SELECT isnt(promote.config_digest('short_lived', '{"a": 1}'), :'before'::bytea, 'made again it has another key');

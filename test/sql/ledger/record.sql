@@ -8,19 +8,25 @@ CREATE FUNCTION pg_temp.chain(subject text) RETURNS text LANGUAGE sql AS $$
 
 -- ---- who, what, before, after ----
 SET LOCAL promote.actor = 'ada';
-INSERT INTO promote.environment (project, environment, parameters, attributes)
-    VALUES ('ecomm', 'qa', '{"password": "hush"}', '{"tier": "test"}');
-UPDATE promote.environment SET parameters = '{"password": "hush hush"}', required_soak = '1 day 02:00'
+INSERT INTO promote.environment (project, environment, attributes)
+    VALUES ('ecomm', 'qa', '{"tier": "test"}');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('ecomm', 'qa', '{"password": "hush"}');
+UPDATE promote.environment SET required_soak = '1 day 02:00' WHERE environment = 'qa';
+UPDATE promote.parameter_set SET parameters = '{"password": "hush hush"}', sensitive = '{password}'
     WHERE environment = 'qa';
+DELETE FROM promote.parameter_set WHERE environment = 'qa';
 DELETE FROM promote.environment WHERE environment = 'qa';
 RESET promote.actor;
 SELECT is(pg_temp.chain('environment ecomm/qa'),
     'environment.inserted +, environment.updated -+, environment.deleted -', 'a row''s chain');
+SELECT is(pg_temp.chain('parameter_set ecomm/qa'),
+    'parameter_set.inserted +, parameter_set.updated -+, parameter_set.deleted -', '... and of its parameters');
 SELECT is(pg_temp.lines($$SELECT DISTINCT project, actor, database_role = current_user FROM promote.audit_log
     WHERE subject = 'environment ecomm/qa'$$), '(ecomm,ada,t)', 'who');
 SELECT is((SELECT data -> 'after' -> 'attributes' FROM promote.audit_log WHERE subject = 'environment ecomm/qa'
     AND seq = 1), '{"tier": "test"}', 'attributes are shown');
-SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'environment ecomm/qa'
+SELECT is((SELECT data -> 'after' ->> 'parameters' FROM promote.audit_log WHERE subject = 'parameter_set ecomm/qa'
     AND seq = 1), encode(promote.config_digest('ecomm', '{"password": "hush"}'), 'hex'),
     'documents are there by their digests');
 SELECT is((SELECT data -> 'before' ->> 'required_soak' || ' ' || (data -> 'after' ->> 'required_soak')
@@ -209,7 +215,10 @@ INSERT INTO verb VALUES ('promote_environment', 'revision.created'), ('rollback_
 INSERT INTO verb VALUES ('fork_environment', 'instance.opened'), ('archive_environment', 'instance.archived'),
     ('decommission_environment', 'deployment.created'),
     -- parts of these two, whose rows are recorded by their triggers
-    ('open_environment', NULL), ('open_instances', NULL), ('copy_rules', NULL), ('clear_environment', NULL);
+    ('open_environment', NULL), ('open_parameters', NULL), ('open_instances', NULL), ('copy_rules', NULL),
+    ('clear_environment', NULL);
+-- what is declared is recorded by the triggers of its table
+INSERT INTO verb SELECT p.proname, NULL FROM pg_proc AS p WHERE p.prorettype = 'promote.declaration'::regtype;
 INSERT INTO verb VALUES ('plan_many', 'deployment.created'), ('deploy_many', 'deployment.created'),
     ('approve_many', 'deployment.approved'), ('reject_many', 'deployment.rejected'),
     ('complete_many', 'deployment.completed'), ('fail_many', 'deployment.failed'),

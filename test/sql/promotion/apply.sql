@@ -108,7 +108,7 @@ SELECT is(pg_temp.apply(6, 'dev', 'staging', NULL, '{"size": 3, "a": {"b": 3}, "
 SELECT is(pg_temp.lines($$SELECT version_constraint, params -> 'size', params -> 'a' -> 'b'
     FROM promote.config_as_of('shop-staging-api', 'infinity')$$), '(2.0.0,3,3)', 'theirs are on top');
 SELECT is((SELECT overrides FROM promote.revision WHERE project = 'shop' AND environment = 'staging' AND revision = 7),
-    '{"size": 3, "a": {"b": 3}, "password": "words, words"}', 'and recorded');
+    '{"size": "(value)", "a": {"b": "(value)"}, "password": "(value)"}', 'and recorded, but for the values');
 ROLLBACK TO conflict;
 SELECT promote.configure_instance('shop-staging-api', '{}', '~1', plan => false) \g /dev/null
 SELECT is(pg_temp.apply(6, 'dev', 'staging', 'source', '[{"op": "replace", "path": "/size", "value": 4}]'), '6 7 t',

@@ -34,8 +34,8 @@ SELECT is(pg_temp.params('ecomm-staging-cache'),
         '"a"}',
     'a preset is merged over its own, and the patch has the last word');
 SELECT is((SELECT overrides FROM promote.revision WHERE component = 'cache' ORDER BY revision DESC LIMIT 1),
-    '{"zone": "a"}',
-    'the revision has the patch');
+    '{"zone": "(value)"}',
+    'the revision says what was patched');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-staging-cache', preset => 'Production')$$, 'PM002',
     '^It has "small", "production"\.$', 'a preset that is not there');
 SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-cache', version_constraint => '1.0.0',
@@ -47,7 +47,7 @@ SELECT pg_temp.refuses($$SELECT promote.configure_instance('ecomm-production-bar
     'no releases', '... that would have defaults');
 
 -- ---- defaults ----
-UPDATE promote.environment SET parameters = parameters || '{"tier": "large"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters || '{"tier": "large"}' WHERE environment = 'production';
 SELECT promote.configure_instance('ecomm-production-cache', '{"tier": "{{tier}}", "nodes": [{"id": "{{domain}}"}],
     "net": {"cidr": "x", "mtu": null}}', '~2', plan => false, fill_defaults => true) \g /dev/null
 SELECT is(pg_temp.params('ecomm-production-cache'), '{"size": 1, "tier": "{{tier}}", "replicas": 3,

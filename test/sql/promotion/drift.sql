@@ -312,7 +312,7 @@ BEGIN
     PERFORM promote.report_observed('ecomm-production-cache', observed, 'random');
     PERFORM promote.adopt_drift('ecomm-production-cache', plan => false);
     SELECT promote.jsonb_render(pg_temp.params('ecomm-production-cache'), e.parameters) INTO rendered
-        FROM promote.environment e WHERE project = 'ecomm' AND environment = 'production';
+        FROM promote.parameter_set e WHERE project = 'ecomm' AND environment = 'production';
     RETURN CASE WHEN rendered <> observed THEN jsonb_build_array(params, observed, rendered) END;
 END
 $$;

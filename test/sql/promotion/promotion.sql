@@ -52,7 +52,7 @@ SELECT is(pg_temp.lines($$SELECT revision, deployment, version_constraint, relea
 SELECT is(pg_temp.lines($$SELECT origin, source_environment, source_revision, overrides, message, actor,
     database_role = current_user, plan, allow_replace
     FROM promote.revision WHERE environment = 'production' AND revision = 2$$),
-        '(promotion,staging,1,"{""replicas"": 5}",sale,ada,t,t,f)', 'the revision says where it came from');
+        '(promotion,staging,1,"{""replicas"": ""(value)""}",sale,ada,t,t,f)', 'the revision says where it came from');
 SELECT is(pg_temp.lines($$SELECT action, status, revision, base_revision, bundle, version, previous_version,
     destructive, actor FROM promote.deployment WHERE environment = 'production' AND deployment = 2$$),
     '(PLAN,PENDING,2,,postgres,1.2.0-dev.20260915T101500Z,,f,ada)', 'the plan waits; nothing runs yet');
@@ -119,16 +119,26 @@ SELECT is(pg_temp.lines($$SELECT * FROM promote.promote_instance('ecomm-staging-
     '{"replicas": 3}', idempotency_key => 'k1')$$),
           pg_temp.lines('SELECT * FROM first_call'), 'the same key returns the first result again');
 SELECT is(pg_temp.params('ecomm-production-db') -> 'replicas', '4', 'and changes nothing');
--- What a key stands for is this document, in every version: calls are repeated across updates.
+-- What a key stands for is this document, in every version: calls are repeated across updates.  Its digest is keyed:
+-- HMAC-SHA256, by the key of the project, of "call" and the plain digest.
+CREATE FUNCTION pg_temp.keyed(document jsonb) RETURNS bytea LANGUAGE sql AS $$
+    WITH pad AS (
+        SELECT v.byte, string_agg(set_byte('\x00', 0, (CASE WHEN n < 32 THEN get_byte(k.digest_key, n) ELSE 0 END) # v.byte),
+                                  '' ORDER BY n) AS bytes
+          FROM promote.project_key AS k, generate_series(0, 63) AS n, (VALUES (54), (92)) AS v (byte)
+         WHERE k.project = 'ecomm' GROUP BY v.byte)
+    SELECT sha256(o.bytes || sha256(i.bytes || 'call' || promote.jsonb_digest(document))) FROM pad AS i, pad AS o
+     WHERE i.byte = 54 AND o.byte = 92
+$$;
 SELECT is((SELECT request FROM promote.idempotency_key WHERE idempotency_key = 'k1'),
-    promote.jsonb_digest('{"source": "ecomm-staging-db", "overrides": {"replicas": 3}, "plan": true, "message": null, '
+    pg_temp.keyed('{"source": "ecomm-staging-db", "overrides": {"replicas": 3}, "plan": true, "message": null, '
         '"allow_replace": false}'), 'a key stands for the arguments of its call');
 SAVEPOINT keyed;
 SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 3}', plan => false,
     allow_replace => true, message => 'm', copy_secrets => true, copy_remote_references => true,
     idempotency_key => 'k0') \g /dev/null
 SELECT is((SELECT request FROM promote.idempotency_key WHERE idempotency_key = 'k0'),
-    promote.jsonb_digest('{"source": "ecomm-staging-db", "overrides": {"replicas": 3}, "plan": false, "allow_replace": '
+    pg_temp.keyed('{"source": "ecomm-staging-db", "overrides": {"replicas": 3}, "plan": false, "allow_replace": '
         'true, "message": "m", "copy_secrets": "true", "copy_remote_references": "true"}'), '... all of them');
 ROLLBACK TO keyed;
 SELECT pg_temp.refuses($$SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 9}',

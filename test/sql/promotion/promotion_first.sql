@@ -83,7 +83,7 @@ SELECT is((SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C")
     string_to_table(pg_temp.entries(d.diff), E'\n') AS line WHERE environment = 'production' AND component = 'cache'),
     'the plan is what was previewed');
 SELECT is(pg_temp.lines($$SELECT origin, source_environment, source_revision, overrides, message FROM promote.revision
-    WHERE environment = 'production' AND component = 'cache'$$), '(promotion,staging,1,"{""host"": ""h""}",onboarding)',
+    WHERE environment = 'production' AND component = 'cache'$$), '(promotion,staging,1,"{""host"": ""(value)""}",onboarding)',
     'the first revision is a promotion');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed FROM promote.promote_instance('ecomm-staging-cache',
     'ecomm-production-cache', '{"host": "h"}', message => 'onboarding', idempotency_key => 'k', preset => 'production',
@@ -203,7 +203,7 @@ BEGIN
     RETURN is(violated IS NOT NULL, refused <> 'nothing', concat_ws(' ', what, arguments, refused, violated));
 END
 $$;
-UPDATE promote.environment SET parameters = parameters || '{"only": "x"}' WHERE environment = 'staging';
+UPDATE promote.parameter_set SET parameters = parameters || '{"only": "x"}' WHERE environment = 'staging';
 SAVEPOINT parameter;
 SELECT promote.configure_instance('ecomm-staging-db', '{"tier": "{{only}}"}', plan => false) \g /dev/null
 SELECT pg_temp.agrees('''ecomm-staging-db'', ''ecomm-production-db''',

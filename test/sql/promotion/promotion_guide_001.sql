@@ -14,9 +14,12 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, stateful_typ
     ('modules', '1.1.0', '{"properties": {"instances": {"type": "integer"}, "size": {"$md.copyable": false}}}',
         '{aws_db_instance}');
 INSERT INTO promote.project (project) VALUES ('infra');
-INSERT INTO promote.environment (project, environment, parameters) VALUES
-    ('infra', 'dev', '{"endpoint": "dev.internal"}'), ('infra', 'staging', '{"endpoint": "staging.internal"}'),
-        ('infra', 'prod', '{"endpoint": "prod.internal"}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('infra', 'dev'), ('infra', 'staging'), ('infra', 'prod');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('infra', 'dev', '{"endpoint": "dev.internal"}'),
+           ('infra', 'staging', '{"endpoint": "staging.internal"}'),
+           ('infra', 'prod', '{"endpoint": "prod.internal"}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('infra', 'db', 'modules');
 INSERT INTO promote.instance (project, environment, component) SELECT 'infra', environment, 'db'
     FROM promote.environment WHERE project = 'infra';

@@ -9,9 +9,12 @@ INSERT INTO promote.bundle VALUES ('flow');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('flow', '0.4.0', '{}'),
     ('flow', '0.5.0', '{}');
 INSERT INTO promote.project (project) VALUES ('pipebase');
-INSERT INTO promote.environment (project, environment, parameters, source_policy, require_source_in_sync)
-SELECT 'pipebase', name, jsonb_build_object('paramName', name || '.example.com'), 'path', true
-    FROM unnest(ARRAY['dev', 'test', 'staging', 'prod']) AS name;
+INSERT INTO promote.environment (project, environment, source_policy, require_source_in_sync)
+SELECT 'pipebase', name, 'path', true
+  FROM unnest(ARRAY['dev', 'test', 'staging', 'prod']) AS name;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT 'pipebase', name, jsonb_build_object('paramName', name || '.example.com')
+  FROM unnest(ARRAY['dev', 'test', 'staging', 'prod']) AS name;
 INSERT INTO promote.component (project, component, bundle) VALUES ('pipebase', 'orders', 'flow');
 INSERT INTO promote.instance (project, environment, component) SELECT 'pipebase', environment, 'orders'
     FROM promote.environment WHERE project = 'pipebase';

@@ -33,8 +33,10 @@ SELECT is(pg_temp.params('ecomm-production-db'),
     '{"size": "medium", "replicas": 1, "account": "prod", "subnet": "internal", "password": "hush", "tier": null,
     "network": {"cidr": "10.9.0.0/16", "zones": ["a", "z"]}, "nodes": [{"id": "p1", "role": "leader"}]}',
     'on top of what is composed, once');
-SELECT is((SELECT overrides FROM promote.revision WHERE environment = 'production' AND revision = 2), patch,
-    'the revision has it as it was given') FROM patch;
+SELECT is((SELECT overrides FROM promote.revision WHERE environment = 'production' AND revision = 2),
+    (SELECT jsonb_agg(o || CASE WHEN o ? 'value' THEN '{"value": "(value)"}' ELSE '{}' END::jsonb ORDER BY n)
+       FROM patch, jsonb_array_elements(patch) WITH ORDINALITY AS x (o, n)),
+    'the revision has it as it was given, but for the values');
 SELECT is(pg_temp.lines($$SELECT new_revision FROM patch,
     promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', patch, idempotency_key => 'k')$$), '(2)',
     'a repeated call is recognized');
@@ -126,7 +128,7 @@ SELECT is(pg_temp.violations('[{"op": "add", "path": "/all", "value": [1, 1]},
 RESET ROLE;
 SELECT alike(pg_temp.violations('[{"op": "copy", "from": "/pin", "path": "/kind"}]'), '.kind: %',
     'who may write it is told');
-UPDATE promote.environment SET parameters = '{"domain": "d"}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"domain": "d"}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is_empty('SELECT * FROM promote.verify_audit()', 'the record is whole');
 
 SELECT * FROM finish();

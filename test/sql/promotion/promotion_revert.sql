@@ -12,8 +12,12 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 SELECT 'app', v, '{"properties": {"token": {"$md.sensitive": true}, "size": {"$md.copyable": false}}}'
   FROM unnest(ARRAY['1.0.0', '1.1.0']) AS v;
 INSERT INTO promote.project (project) VALUES ('line');
-INSERT INTO promote.environment (project, environment, require_expected, require_proven_release, parameters)
-SELECT 'line', e, false, false, '{"tier": "gold"}' FROM unnest(ARRAY['staging', 'production']) AS e;
+INSERT INTO promote.environment (project, environment, require_expected, require_proven_release)
+SELECT 'line', e, false, false
+  FROM unnest(ARRAY['staging', 'production']) AS e;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT 'line', e, '{"tier": "gold"}'
+  FROM unnest(ARRAY['staging', 'production']) AS e;
 INSERT INTO promote.component (project, component, bundle) VALUES ('line', 'api', 'app');
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'line', e, 'api' FROM unnest(ARRAY['staging', 'production']) AS e;

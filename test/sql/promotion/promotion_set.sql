@@ -6,8 +6,12 @@ INSERT INTO promote.bundle VALUES ('db');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('db', '1.0.0', '{
     "properties": {"size": {"type": "integer"}, "zone": {"type": "string", "$md.copyable": false}}}');
 INSERT INTO promote.project VALUES ('shop');
-INSERT INTO promote.environment (project, environment, parameters, require_proven_release)
-SELECT 'shop', e, jsonb_build_object('name', e), false FROM unnest('{staging,a,b,c,d,z}'::text[]) AS e;
+INSERT INTO promote.environment (project, environment, require_proven_release)
+SELECT 'shop', e, false
+  FROM unnest('{staging,a,b,c,d,z}'::text[]) AS e;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT 'shop', e, jsonb_build_object('name', e)
+  FROM unnest('{staging,a,b,c,d,z}'::text[]) AS e;
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'db'), ('shop', 'app', 'db');
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', environment, c FROM promote.environment, unnest('{db,app}'::text[]) AS c WHERE environment <> 'z';

@@ -8,9 +8,16 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema)
 SELECT 'api', v, '{"properties": {"own": {"$md.copyable": false}, "size": {"type": "integer"},
     "disk": {"$md.immutable": true}, "password": {"$md.sensitive": true}}}'
   FROM unnest(ARRAY['1.0.0', '1.1.0']) AS v;
-INSERT INTO promote.project (project, digest_key) SELECT p, sha256('key') FROM unnest('{pone,ptwo}'::text[]) AS p;
-INSERT INTO promote.environment (project, environment, parameters, promotion_mode, require_proven_release, require_plan)
-SELECT p, e, jsonb_build_object('name', e), CASE e WHEN 'd' THEN 'merge' ELSE 'replace' END, false, false
+-- as a dump is loaded, with one key
+SET LOCAL row_security = off;
+INSERT INTO promote.project (project) VALUES ('pone'), ('ptwo');
+INSERT INTO promote.project_key (project, digest_key) VALUES ('pone', sha256('key')), ('ptwo', sha256('key'));
+RESET row_security;
+INSERT INTO promote.environment (project, environment, promotion_mode, require_proven_release, require_plan)
+SELECT p, e, CASE e WHEN 'd' THEN 'merge' ELSE 'replace' END, false, false
+  FROM unnest('{pone,ptwo}'::text[]) AS p, unnest('{a,b,c,d}'::text[]) AS e;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT p, e, jsonb_build_object('name', e)
   FROM unnest('{pone,ptwo}'::text[]) AS p, unnest('{a,b,c,d}'::text[]) AS e;
 INSERT INTO promote.component (project, component, bundle)
 SELECT p, c, 'api' FROM unnest('{pone,ptwo}'::text[]) AS p, unnest('{x,y,z}'::text[]) AS c;

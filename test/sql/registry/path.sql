@@ -110,7 +110,7 @@ SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deploy
     '(ecomm-production-db,1,2,2,t,13)', 'along the only path to where the component is');
 SELECT is(pg_temp.lines($$SELECT origin, source_environment, source_revision, overrides, message, plan, actor
     FROM promote.revision WHERE environment = 'production' AND project = 'ecomm' AND revision = 2$$),
-    '(promotion,staging,1,"{""replicas"": 7}",on,t,ada)', '... is a promotion as any other');
+    '(promotion,staging,1,"{""replicas"": ""(value)""}",on,t,ada)', '... is a promotion as any other');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed
     FROM promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 7}')$$), '(2,f)',
     '... that promote_instance finds done');

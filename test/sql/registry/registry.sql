@@ -85,7 +85,7 @@ SELECT throws_ok(format('UPDATE promote.instance SET %s WHERE name = ''ecomm-sta
 SELECT throws_ok(format('UPDATE promote.%s SET %s', t, a), CASE a WHEN 'max_lost_leases = 0' THEN 'PM404' ELSE 'PM101'
     END, NULL, t || ': ' || a)
   FROM (VALUES ('environment', 'max_lost_leases = 0'), ('instance', $$attributes = '[]'$$),
-      ('environment', $$parameters = '1'$$),
+      ('parameter_set', $$parameters = '1'$$),
                ('environment', $$attributes = 'null'$$), ('project', $$attributes = '[]'$$),
                    ('component', $$attributes = '"x"'$$)) AS v(t, a);
 

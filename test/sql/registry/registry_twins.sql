@@ -21,9 +21,12 @@ DECLARE
     number integer;
 BEGIN
     INSERT INTO promote.project (project) VALUES (story.project) ON CONFLICT DO NOTHING;
-    INSERT INTO promote.environment (project, environment, require_plan, require_no_drift, parameters)
-    SELECT story.project, e, false, false, jsonb_build_object('n', n)
-        FROM unnest(ARRAY[source, destination]) AS e ON CONFLICT DO NOTHING;
+    INSERT INTO promote.environment (project, environment, require_plan, require_no_drift)
+    SELECT story.project, e, false, false
+      FROM unnest(ARRAY[source, destination]) AS e ON CONFLICT DO NOTHING;
+    INSERT INTO promote.parameter_set (project, environment, parameters)
+    SELECT story.project, e, jsonb_build_object('n', n)
+      FROM unnest(ARRAY[source, destination]) AS e ON CONFLICT DO NOTHING;
     INSERT INTO promote.component (project, component, bundle)
         VALUES (story.project, story.component, 'twin') ON CONFLICT DO NOTHING;
     INSERT INTO promote.instance (project, environment, component) SELECT story.project, e, story.component

@@ -21,7 +21,7 @@ SELECT pg_temp.refuses(format($$SELECT promote.set_remote_reference('ecomm-produ
   FROM (VALUES ('x.{{nothing}}.{{nowhere}}', '"nothing" is missing\..*"nowhere" is missing'), ('{{zones}}',
       '"dns" is no remote reference.*no text'),
         ('{{domain', 'has {{ without')) AS v (reference, detail);
-UPDATE promote.environment SET parameters = parameters || '{"login": "postgres://u:secret@h/"}'
+UPDATE promote.parameter_set SET parameters = parameters || '{"login": "postgres://u:secret@h/"}'
     WHERE environment = 'production';
 SELECT pg_temp.refuses($$SELECT promote.set_remote_reference('ecomm-production-cache', 'dns', '{{login}}')$$, 'PM105',
     'It is a URI with a password', 'a parameter that makes something else of it');
@@ -76,7 +76,7 @@ ROLLBACK TO alike;
 -- ---- a parameter moves ----
 SELECT deployment AS planned FROM promote.plan_instance('ecomm-production-cache') \gset
 SELECT pg_temp.work('ecomm-production-cache') \g /dev/null
-UPDATE promote.environment SET parameters = parameters || '{"domain": "example.org"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.org"}' WHERE environment = 'production';
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-cache'), 'stale',
     'what runs is stale');
 SELECT pg_temp.refuses(format($$SELECT promote.deploy_instance('ecomm-production-cache', %s)$$, :planned), 'PM503',
@@ -85,7 +85,7 @@ SELECT deployment AS anew FROM promote.plan_instance('ecomm-production-cache') \
 SELECT matches(promote.plan_text('ecomm-production-cache', :anew),
     'reference network +"vpc.example.com" -> "vpc.example.org"', 'a new plan shows what moves, rendered');
 SELECT pg_temp.work('ecomm-production-cache') \g /dev/null
-UPDATE promote.environment SET parameters = parameters - 'domain' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters - 'domain' WHERE environment = 'production';
 SELECT pg_temp.refuses(s, 'PM105', '"domain" is missing', s) FROM unnest(ARRAY[
     $$SELECT promote.plan_instance('ecomm-production-cache')$$,
     $$SELECT promote.configure_instance('ecomm-production-cache', '{"a": 2}')$$,

@@ -11,9 +11,9 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_refer
 INSERT INTO promote.component VALUES ('ecomm', 'vault', 'vault');
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'ecomm', e, 'vault' FROM unnest('{staging,production}'::text[]) AS e;
-UPDATE promote.environment SET parameters = parameters || '{"token": "hunter-of-staging", "zone": "eu-north-7"}'
+UPDATE promote.parameter_set SET parameters = parameters || '{"token": "hunter-of-staging", "zone": "eu-north-7"}'
     WHERE environment = 'staging';
-UPDATE promote.environment SET parameters = parameters
+UPDATE promote.parameter_set SET parameters = parameters
     || '{"token": "hunter-of-production", "zone": "eu-south-9", "pin": 31415926}' WHERE environment = 'production';
 SELECT promote.configure_instance('ecomm-staging-vault', '{"size": 1, "token": "none of these"}', '~1') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-vault', '{"size": 1, "token": "{{token}}", "pin": "{{pin}}"}', '~1')
@@ -79,7 +79,7 @@ SELECT promote.cancel_request('ecomm', :request, 'enough') \g /dev/null
 -- ---- a parameter moves ----
 SELECT promote.set_remote_reference('ecomm-production-vault', 'dns', 'urn:{{zone}}', true) \g /dev/null
 SELECT pg_temp.deploy('ecomm-production-vault') \g /dev/null
-UPDATE promote.environment SET parameters = parameters || '{"zone": "hunter-of-production"}'
+UPDATE promote.parameter_set SET parameters = parameters || '{"zone": "hunter-of-production"}'
     WHERE environment = 'production';
 SELECT pg_temp.hides(statement, statement) FROM unnest(ARRAY[
     $$SELECT promote.plan_instance('ecomm-production-vault')$$,
@@ -103,7 +103,7 @@ SELECT is(pg_temp.lines($$SELECT path, a_value, b_value FROM promote.compare_ins
     'a comparison shows it as it is written');
 
 -- ---- what two parameters are together ----
-UPDATE promote.environment SET parameters = parameters || '{"zone": "eu-south-9"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters || '{"zone": "eu-south-9"}' WHERE environment = 'production';
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-production-vault', '{"token": "{{zone}}+{{domain}}"}')$$,
     'a part of what is sensitive may be in one');
 SELECT pg_temp.hides($$SELECT promote.set_remote_reference('ecomm-production-vault', 'dns', 'a.{{zone}}+{{domain}}.b',

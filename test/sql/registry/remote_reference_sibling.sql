@@ -6,9 +6,11 @@ SELECT no_plan();
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references)
 VALUES ('empty', '1.0.0', '{}', '{"network": {}, "zone": {"required": false}}');
 INSERT INTO promote.project (project) VALUES ('line');
-INSERT INTO promote.environment (project, environment, require_plan, require_proven_release, parameters)
-VALUES ('line', 'test', false, false, '{"vpc": "vpc-1"}'), ('line', 'far-west', false, false, '{"vpc": "vpc-2"}'),
-    ('line', 'bare', false, false, '{"vpc": "vpc-3"}');
+INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
+    VALUES ('line', 'test', false, false), ('line', 'far-west', false, false), ('line', 'bare', false, false);
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('line', 'test', '{"vpc": "vpc-1"}'), ('line', 'far-west', '{"vpc": "vpc-2"}'),
+           ('line', 'bare', '{"vpc": "vpc-3"}');
 INSERT INTO promote.component (project, component, bundle)
 VALUES ('line', 'app', 'empty'), ('line', 'web', 'empty'), ('line', 'network', 'redis');
 INSERT INTO promote.instance (project, environment, component)

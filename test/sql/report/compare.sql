@@ -28,10 +28,10 @@ SELECT is(pg_temp.lines($$SELECT kind, path, a_value, b_value
     FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db') WHERE kind <> 'param' OR path = '.tier'
     ORDER BY kind$$), E'(param,.tier,null,"""example.com""")\n(revision,,1,2)',
     'rendered, each with its own parameters');
-UPDATE promote.environment SET parameters = '{}' WHERE project = 'ecomm' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{}' WHERE project = 'ecomm' AND environment = 'production';
 SELECT is(pg_temp.lines($$SELECT b_value FROM promote.compare_instances('ecomm-staging-db', 'ecomm-production-db')
     WHERE path = '.tier'$$), '("""{{domain}}""")', 'as far as there are any');
-UPDATE promote.environment SET parameters = '{"domain": "example.com"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = '{"domain": "example.com"}' WHERE project = 'ecomm'
     AND environment = 'production';
 
 -- ---- deployments ----

@@ -48,14 +48,14 @@ SELECT is(pg_temp.lines($$SELECT s.status, s.since = pg_temp.finished(c.deployme
     WHERE s.instance = c.instance$$), '(in_sync,t,2,2,t,t,1.1.0,1.1.0,,)', 'in sync');
 
 -- ---- stale ----
-UPDATE promote.environment SET parameters = parameters || '{"domain": "new.example.com"}' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "new.example.com"}' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT is(pg_temp.status(), 'stale', 'other parameters');
 SELECT is(pg_temp.since(), NULL, 'since when, nobody knows');
-UPDATE promote.environment SET parameters = parameters - 'domain' WHERE project = 'ecomm'
+UPDATE promote.parameter_set SET parameters = parameters - 'domain' WHERE project = 'ecomm'
     AND environment = 'production';
 SELECT is(pg_temp.status(), 'stale', 'a parameter that is missing');
-UPDATE promote.environment SET parameters = parameters || '{"domain": "example.com", "unused": 1}'
+UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.com", "unused": 1}'
     WHERE project = 'ecomm' AND environment = 'production';
 SELECT is(pg_temp.status(), 'in_sync', 'one that is not used');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.3.0-rc1', '{}');
@@ -120,7 +120,10 @@ SELECT doesnt_match(pg_temp.plan_of($$SELECT * FROM promote.instance_status WHER
     'Seq Scan', 'one instance is found by indexes');
 SELECT is((SELECT count(*) FROM promote.instance_status WHERE project = 'nowhere'), 0::bigint,
     'none where there is none');
-INSERT INTO promote.environment (project, environment, parameters) VALUES ('ecomm', 'rendering', '{"x": 1}');
+INSERT INTO promote.environment (project, environment)
+    VALUES ('ecomm', 'rendering');
+INSERT INTO promote.parameter_set (project, environment, parameters)
+    VALUES ('ecomm', 'rendering', '{"x": 1}');
 INSERT INTO promote.config (project, params) VALUES ('ecomm', '{"a": "{{x}}"}'),
     ('ecomm', '{"a": "{{x}} {{y}}", "b": "{{"}');
 SELECT is(promote_internal.rendered_digest('ecomm', 'rendering', promote.config_digest('ecomm', '{"a": "{{x}}"}')),

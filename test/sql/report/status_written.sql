@@ -11,8 +11,13 @@ INSERT INTO promote.bundle VALUES ('app');
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
     VALUES ('app', '1.0.0', '{"properties": {"own": {"$md.copyable": false}}}');
 INSERT INTO promote.project (project) VALUES ('line');
-INSERT INTO promote.environment (project, environment, require_plan, require_expected, parameters)
-SELECT 'line', e, false, false, '{"host": "example.com", "n": 3, "m": 3}' FROM unnest(ARRAY['staging',
+INSERT INTO promote.environment (project, environment, require_plan, require_expected)
+SELECT 'line', e, false, false
+  FROM unnest(ARRAY['staging',
+    'production']) AS e;
+INSERT INTO promote.parameter_set (project, environment, parameters)
+SELECT 'line', e, '{"host": "example.com", "n": 3, "m": 3}'
+  FROM unnest(ARRAY['staging',
     'production']) AS e;
 INSERT INTO promote.component (project, component, bundle) VALUES ('line', 'api', 'app');
 INSERT INTO promote.instance (project, environment, component) VALUES ('line', 'staging', 'api'),
@@ -61,10 +66,10 @@ SELECT set_config('test.seen', (SELECT status FROM promote.instance_status WHERE
 RESET ROLE;
 SELECT is(current_setting('test.seen'), 'stale',
     'who has no grant, and reads past all that, cannot know what it renders to');
-UPDATE promote.environment SET parameters = parameters || '{"n": 4}' WHERE project = 'line'
+UPDATE promote.parameter_set SET parameters = parameters || '{"n": 4}' WHERE project = 'line'
     AND environment = 'staging';
 SELECT is(pg_temp.status('staging'), 'stale 2 1 f', 'with another parameter they do not');
-UPDATE promote.environment SET parameters = parameters || '{"n": 3}' WHERE project = 'line'
+UPDATE promote.parameter_set SET parameters = parameters || '{"n": 3}' WHERE project = 'line'
     AND environment = 'staging';
 SELECT is(pg_temp.status('staging'), 'in_sync 2 1 f', 'as long as that lasts');
 
@@ -104,11 +109,11 @@ SELECT is(pg_temp.blocked('drift'), NULL, '... by its plan, too');
 SELECT pg_temp.desire('staging', '{"host": "{{host}}", "n": "{{m}}"}') \g /dev/null
 SELECT is((SELECT why_not FROM promote.matrix('line') WHERE environment = 'staging'), NULL,
     '... and by a promotion that nobody has staged yet');
-UPDATE promote.environment SET parameters = parameters || '{"m": 5}' WHERE project = 'line'
+UPDATE promote.parameter_set SET parameters = parameters || '{"m": 5}' WHERE project = 'line'
     AND environment = 'production';
 SELECT matches((SELECT why_not FROM promote.matrix('line') WHERE environment = 'staging'), 'production: drift: ',
     'what is rendered otherwise does not');
-UPDATE promote.environment SET parameters = parameters || '{"m": 3}' WHERE project = 'line'
+UPDATE promote.parameter_set SET parameters = parameters || '{"m": 3}' WHERE project = 'line'
     AND environment = 'production';
 SELECT promote.dismiss_drift('line-production-api', 'a test') \g /dev/null
 SELECT is(pg_temp.status('production'), 'in_sync 4 3 f', 'and well again');

@@ -132,7 +132,7 @@ SELECT promote.configure_instance('shop-staging-s1', '{"size": 3}') \g /dev/null
 SELECT pg_temp.refuses('SELECT pg_temp.advance(6)', 'PM607', '"shop-production-s1" has moved since',
     'a source that moved');
 SELECT is(pg_temp.preview(6), 1::bigint, 'previewed again');
-UPDATE promote.environment SET parameters = '{"unused": 1}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"unused": 1}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.advance(6), 'RUNNING 1 1', 'begun, and staged');
 SELECT is(pg_temp.waits(6), 'wave 1: plan 3 of "shop-production-s1" is PENDING: a worker has to carry it out',
     'it waits for the plan');
@@ -601,14 +601,14 @@ SELECT is((pg_temp.refusal($$SET LOCAL ROLE bot; SELECT promote.stop_line('shop'
 RESET ROLE;
 
 -- ---- what triggers of others change is not believed ----
-CREATE FUNCTION pg_temp.change_overrides() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.overrides := '1';
+CREATE FUNCTION pg_temp.change_overrides() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.overrides_digest := '\x01';
     RETURN NEW; END $$;
 CREATE FUNCTION pg_temp.change_items() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.items := '[1]';
     RETURN NEW; END $$;
 CREATE TRIGGER z_mine BEFORE INSERT ON promote.promotion_request FOR EACH ROW EXECUTE FUNCTION
     pg_temp.change_overrides();
-SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, 'PM101',
-    'overrides that are no object');
+SELECT is((pg_temp.refusal($$SELECT pg_temp.open('{"components": ["s1"]}')$$)).state, '23503',
+    'overrides that are nowhere');
 DROP TRIGGER z_mine ON promote.promotion_request;
 SELECT promote.configure_instance('shop-staging-s1', '{"size": 77}') \g /dev/null
 SELECT pg_temp.open('{"components": ["s1"]}') AS changed \gset

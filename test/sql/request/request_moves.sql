@@ -52,13 +52,13 @@ SELECT is((SELECT string_agg(version, ' ') FROM promote.promotion_request_item W
     '1.1.0 1.1.0', '... by the evidence, too');
 
 -- ---- the same of parameters, and all at once ----
-UPDATE promote.environment SET parameters = '{"host": "a"}' WHERE project = 'shop';
+UPDATE promote.parameter_set SET parameters = '{"host": "a"}' WHERE project = 'shop';
 SELECT promote.configure_instance('shop-staging-' || s, '{"size": 3, "url": "{{host}}"}')
     FROM unnest('{s1,s2}'::text[]) AS s \g /dev/null
 SELECT is(pg_temp.open('{s1,s2}', 'all_at_once'), 2, 'all at once');
 SELECT is(pg_temp.preview(2), 2::bigint, 'previewed');
 SELECT promote.advance_request('shop', 2) \g /dev/null
-UPDATE promote.environment SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.drain(2), 'BLOCKED', 'a parameter was changed');
 SELECT matches(pg_temp.waits(2), 'has another release or other params than preview 1 shows', 'which nobody has seen');
 SELECT is(pg_temp.preview(2), 2::bigint, 'now they have');
@@ -71,9 +71,9 @@ SELECT promote.configure_instance('shop-staging-s1', '{"size": 33}') \g /dev/nul
 SELECT is(pg_temp.open('{s1}'), 3, 'one');
 SELECT is(pg_temp.preview(3), 1::bigint, 'previewed');
 SELECT promote.advance_request('shop', 3) \g /dev/null
-UPDATE promote.environment SET parameters = '{"host": "c"}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"host": "c"}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.drain(3), 'BLOCKED', 'planned with another parameter');
-UPDATE promote.environment SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.drain(3), 'COMPLETED', 'and with the one that was previewed');
 
 -- ---- what was staged and is as it was previewed stays staged when it is previewed again ----
@@ -139,7 +139,7 @@ SELECT promote.configure_instance('shop-staging-s6', '{"url": "{{host}}"}') \g /
 SELECT is(pg_temp.open('{s6}'), 9, 'a placeholder');
 SELECT is(pg_temp.preview(9), 1::bigint, 'previewed');
 SELECT is(pg_temp.drain(9), 'COMPLETED', 'deployed');
-UPDATE promote.environment SET parameters = '{"host": "c"}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"host": "c"}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.open('{s6}', rollback_mode => 'all', checks => '{smoke}'), 10, 'the parameter alone');
 SELECT is(pg_temp.preview(10), 1::bigint, 'is something to do');
 SELECT is(pg_temp.drain(10), 'RUNNING', 'deployed');
@@ -148,7 +148,7 @@ SELECT is(pg_temp.drain(10), 'ROLLING_BACK', 'it is not healthy, and cannot be r
 SELECT matches(pg_temp.waits(10),
     'it cannot be rolled back: revision \d+ ran before, too, and what its placeholders stand for was changed since; '
     'change that back', '... which is said, and not that it was');
-UPDATE promote.environment SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"host": "b"}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.drain(10), 'ROLLED_BACK', 'it is when the parameter is what it was');
 
 -- ---- somebody stages over a rollback ----
@@ -196,7 +196,7 @@ SELECT promote.configure_instance('shop-staging-s1', '{"size": 44}') \g /dev/nul
 SELECT is(pg_temp.open('{s1}'), 13, 'one');
 SELECT is(pg_temp.preview(13), 1::bigint, 'previewed');
 SELECT promote.advance_request('shop', 13) \g /dev/null
-UPDATE promote.environment SET parameters = '{"host": "d"}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"host": "d"}' WHERE project = 'shop' AND environment = 'production';
 SELECT is(pg_temp.drain(13), 'BLOCKED', 'planned with another parameter');
 SELECT promote.deploy_instance('shop-production-s1') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
@@ -435,7 +435,7 @@ INSERT INTO promote.component (project, component, bundle)
 SELECT 'shop', w, 'wired' FROM unnest('{w1,w2}'::text[]) AS w;
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', e, w FROM unnest('{w1,w2}'::text[]) AS w, unnest('{staging,production}'::text[]) AS e;
-UPDATE promote.environment SET parameters = '{"zone": "z1", "one": "1"}' WHERE project = 'shop';
+UPDATE promote.parameter_set SET parameters = '{"zone": "z1", "one": "1"}' WHERE project = 'shop';
 SELECT promote.configure_instance(name, '{"n": 1}', plan => false),
     promote.set_remote_reference(name, 'net', CASE WHEN environment = 'staging' THEN 'urn:{{zone}}' ELSE 'urn:z1' END),
     promote.plan_instance(name)

@@ -13,7 +13,7 @@ VALUES ('shop', 'web', 'wired'), ('shop', 'app', 'wired'), ('shop', 'cache', 'se
 INSERT INTO promote.instance (project, environment, component)
 VALUES ('shop', 'staging', 'web'), ('shop', 'staging', 'app'), ('shop', 'staging', 'cache'),
     ('shop', 'production', 'web'), ('shop', 'production', 'app');
-UPDATE promote.environment SET parameters = jsonb_build_object('vpc', 'vpc-' || environment) WHERE project = 'shop';
+UPDATE promote.parameter_set SET parameters = jsonb_build_object('vpc', 'vpc-' || environment) WHERE project = 'shop';
 DO $$ BEGIN
     PERFORM promote.configure_instance('shop-staging-' || c, '{"n": 1}') FROM unnest(ARRAY['web', 'app', 'cache']) AS c;
     PERFORM promote.set_remote_reference('shop-staging-web', 'network', 'component://s1/{{vpc}}');

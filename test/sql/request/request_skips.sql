@@ -105,7 +105,7 @@ VALUES ('net', '1.0.0', '{}', '{"network": {"required": false}}');
 INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'n1', 'net'), ('shop', 'n2', 'net');
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'shop', e, c FROM unnest('{staging,production}'::text[]) AS e, unnest('{n1,n2}'::text[]) AS c;
-UPDATE promote.environment SET parameters = '{"x": "seven"}' WHERE project = 'shop';
+UPDATE promote.parameter_set SET parameters = '{"x": "seven"}' WHERE project = 'shop';
 SELECT promote.configure_instance(format('shop-%s-%s', e, c), '{"a": "seven"}'),
        promote.set_remote_reference(format('shop-%s-%s', e, c), 'network', 'urn:seven')
   FROM unnest('{staging,production}'::text[]) AS e, unnest('{n1,n2}'::text[]) AS c \g /dev/null
