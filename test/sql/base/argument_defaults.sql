@@ -124,7 +124,8 @@ SELECT cmp_ok(count(*), '>', 100::bigint, 'arguments with a default') FROM calle
 SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called ORDER BY function, name;
 -- those that need more than there is here are refused, both ways alike
 SELECT is(array_agg(DISTINCT function ORDER BY function),
-    '{approve_deployment,approve_many,approve_request,complete_many,deploy_instance,deploy_many,end_session,fail_many,'
+    '{apply_document,apply_text,approve_deployment,approve_many,approve_request,complete_many,deploy_instance,'
+    'deploy_many,end_session,fail_many,'
     'heartbeat_many,next_events,pause_request,plan_many,promote_many,propose_deployment,register_consumer,reject_many,'
     'release_many,resume_request,review_override,rotate_secrets,set_change_window,set_freeze}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
