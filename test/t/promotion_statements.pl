@@ -46,7 +46,7 @@ cmp_ok(statements(configure(1), configure(2)), '<=', 5, 'an edit');
 cmp_ok(statements(promote(3), promote(4)), '<=', 5, 'a promotion');
 $node->query('statements', "$work;\n$work;");
 my $plans = statements(configure(5) . ";\n$work", configure(6) . ";\n$work");
-cmp_ok($plans, '<=', 13, 'an edit, and its plan claimed and completed');
+cmp_ok($plans, '<=', 14, 'an edit, and its plan claimed and completed');
 is($node->query('statements', 'SELECT count(*) FROM promote.verify_audit()'), 0, 'the log is whole');
 
 done_testing;
