@@ -111,7 +111,7 @@ SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called 
 SELECT is(array_agg(DISTINCT function ORDER BY function),
     '{approve_deployment,approve_many,approve_request,complete_many,deploy_instance,deploy_many,end_session,fail_many,'
     'heartbeat_many,next_events,pause_request,plan_many,promote_many,propose_deployment,register_consumer,reject_many,'
-    'release_many,resume_request,review_override,rotate_secrets}',
+    'release_many,resume_request,review_override,rotate_secrets,wait_for_deployment}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
 
 SELECT * FROM finish();
