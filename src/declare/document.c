@@ -80,7 +80,7 @@ export_project(const char *project, bool releases)
 	int			level;
 	Sql			sql;
 
-	access_require_in("configure", project, NULL);
+	access_require_to_read("configure", project, NULL);
 	sql_enter(&sql);
 	level = NewGUCNestLevel();
 	sql_pin_output();

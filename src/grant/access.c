@@ -52,13 +52,27 @@ require_actor(Oid role, const char *action)
 		require_accountable(role);
 }
 
+/* Refuse a role without a grant for the action. */
+static void
+require_grant(Oid role, const char *action, const char *project, const char *environment)
+{
+	if (!grants_role_may(role, action, project, environment))
+		refuse_access(role, action, project, environment, scope_words(project, environment));
+}
+
 /* Refuse a role that was not granted the action. */
 void
 access_require_of(Oid role, const char *action, const char *project, const char *environment)
 {
 	require_actor(role, action);
-	if (!grants_role_may(role, action, project, environment))
-		refuse_access(role, action, project, environment, scope_words(project, environment));
+	require_grant(role, action, project, environment);
+}
+
+/* Refuse the current user unless the action was granted there, for what is only read. */
+void
+access_require_to_read(const char *action, const char *project, const char *environment)
+{
+	require_grant(rights_role(), action, project, environment);
 }
 
 /* Refuse the current user unless the action was granted there. */

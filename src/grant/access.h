@@ -17,6 +17,7 @@
  */
 extern void access_require(const char *action, const InstanceKey *key);
 extern void access_require_in(const char *action, const char *project, const char *environment);
+extern void access_require_to_read(const char *action, const char *project, const char *environment);
 
 /*
  * Refuse a role other than the current user in the same way.  A verb passes Sql.user where it

@@ -318,6 +318,9 @@ sub arguments {
 		preview_chain => { src => "'$project-staging'", up_to => "'$project-$to'", components => 'NULL',
 			selector => 'NULL', via => 'NULL' },
 		promotion_chain => { environment => "'$project-$to'", components => 'NULL', selector => 'NULL', via => 'NULL' },
+		export_text => { format => q{'yaml'} },
+		(map { $_ => { document => qq('{"version": 1, "project": {"project": "$project", "description": )
+			. qq("$word{$project}"}}') } } qw(apply_document apply_text)),
 		rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
@@ -461,7 +464,7 @@ sub may_call {
 	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
 	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment/
-		|| $function =~ /_component$|_dependency$|_path$/
+		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
 		eq 'matrix';
@@ -513,7 +516,10 @@ none('nobody but the owner locks rows',
 	. q{'postgres')}));
 none('who has a grant reads what it opens', map { $tell->() }
 	tried(q{kind = 'read' AND place = 'its columns' AND state <> 'ok' AND role NOT IN ('stranger', 'impersonator', }
-		. q{'by_hand')}));
+		. q{'by_hand') AND name <> ALL (promote_internal.withheld_tables())}));
+none('... what is withheld nobody does', map { $tell->() }
+	tried(q{kind = 'read' AND state = 'ok' AND role NOT IN ('dba', 'postgres') AND coalesce(said, '') !~ '^0?$' }
+		. q{AND name = ANY (promote_internal.withheld_tables())}));
 none('... who has none sees no row', map { $tell->() }
 	tried(q{kind = 'read' AND role IN ('stranger', 'impersonator', 'by_hand') AND state = 'ok' AND coalesce(said, }
 		. q{'') !~ '^0?$'}));
@@ -534,7 +540,7 @@ for my $word (sort values %word) {
 	none("... for there is something to be seen in every table that can hold it: $word",
 		grep {
 			$_ !~ /^(?:audit_checkpoint|bundle|bundle_release|release_event|schema_document
-				|stateful_type|secret|config|grants
+				|stateful_type|secret|config|project_key|grants
 				|component|component_dependency
 				|promotion_path|line_stop|project|promotion_request_item|rule_change|notice)$/x }
 		  map { $_->{name} } tried("kind = 'read' AND role = 'postgres' AND place = 'its columns' AND said !~ "
@@ -557,8 +563,8 @@ $node->query('matrix', join '',
 	map { quoted($_) } @$try[ 1, 3, 1 ] } grep { $_->[0] eq 'function' && $_->[2] eq 'mine'
 		# what is written in SQL is the owner's alone, and judges nobody: the verbs that call it do. A position
 		# alone is nothing
-		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_parameters|open_instances
-			|next_position)\(/x } @tries);
+		&& $_->[1] !~ /^promote_internal\.(?:clear_environment|copy_rules|open_environment|open_parameters
+			|open_instances|next_position)\(/x } @tries);
 $node->query('matrix', <<'SQL');
 CREATE FUNCTION public.attempt_uncalled(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -598,14 +604,16 @@ for my $role ('only_view', 'all_of_two', 'by_hand') {
 is($node->query('matrix', q{SELECT string_agg(c.relname, ' ' ORDER BY 1) FROM pg_class c
 	WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r'
 		AND (NOT c.relrowsecurity OR c.relforcerowsecurity
-		OR (SELECT string_agg(p.polcmd::text, '') FROM pg_policy p WHERE p.polrelid = c.oid) IS DISTINCT FROM 'r'
+		OR (SELECT string_agg(p.polcmd::text, '') FROM pg_policy p WHERE p.polrelid = c.oid) IS DISTINCT FROM
+			CASE WHEN c.relname <> ALL (promote_internal.withheld_tables()) THEN 'r' END
 		OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND obj_description(p.oid, 'pg_policy') IS NULL))}),
-	'', 'every table has row-level security, not for its owner, and one policy, for SELECT, with a comment');
+	'', 'every table has row-level security, not for its owner, and one policy, for SELECT, with a comment,
+		or is withheld');
 is($node->query('matrix', q{SELECT string_agg(c.relname, ' ' ORDER BY 1) FROM pg_class c
 	WHERE c.relnamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND c.relkind = 'v'
 		AND NOT coalesce(c.reloptions @> '{security_invoker=true}', false)
 		AND NOT (coalesce(c.reloptions @> '{security_barrier=true}', false)
-			AND pg_get_viewdef(c.oid) ~ 'may_view|visible_instance')
+			AND pg_get_viewdef(c.oid) ~ '(may_view|visible_instance|may)\(|visible_secret')
 		AND NOT (c.relnamespace = 'promote_internal'::regnamespace
 			AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee <> c.relowner))}),
 	'', 'every view judges by who asks, or has a barrier behind which it asks, or is for the owner alone');

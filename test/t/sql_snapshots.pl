@@ -230,6 +230,15 @@ my %say = (
 		promote.set_required_check('%p', 'staging', 'c'),
 		promote.set_override_rule('%p', 'staging', 'soak', 'snapshot_dba'),
 		promote.set_policy('%p', 'public.policy', '%p', enabled => false)},
+	# a row of each kind of the registry
+	declared   => q{SELECT promote.register_project('%p', 'theirs', '{"case": "%p", "whose": "theirs"}'),
+		promote.register_project('%pq'), promote.register_bundle('%p', 'theirs'), promote.register_bundle('%pb'),
+		promote.publish_release('%p', '1.1.0', '{}'), promote.register_environment('%p', 'dev', 'theirs'),
+		promote.set_environment_rules('%p', 'staging', max_lost_leases => 5),
+		promote.set_parameters('%p', 'dev', '{"size": 1}'), promote.register_component('%p', 'app', '%p', 'theirs'),
+		promote.set_dependency('%p', 'app', 'db', 'theirs'), promote.register_instance('%p', 'dev', 'app'),
+		promote.set_promotion_path('%p', 'staging', 'dev', 'theirs')},
+	empty      => q{SELECT promote.register_component('%p', 'app', '%p'), promote.register_environment('%p', 'dev')},
 );
 
 my %verb = (
@@ -345,6 +354,32 @@ my %verb = (
 	no_override => q{SELECT action, changes FROM promote.remove_override_rule('%p', 'staging', 'soak',
 		'snapshot_dba')},
 	no_policy  => q{SELECT action, changes FROM promote.remove_policy('%p')},
+	project    => q{SELECT action, changes FROM promote.register_project('%p', 'mine')},
+	bundle     => q{SELECT action, changes FROM promote.register_bundle('%p', 'mine')},
+	release    => q{SELECT action, changes FROM promote.publish_release('%p', '1.1.0', '{}')},
+	environment => q{SELECT action, changes FROM promote.register_environment('%p', 'dev', 'mine')},
+	env_rules  => q{SELECT action, changes FROM promote.set_environment_rules('%p', 'staging', max_lost_leases => 7)},
+	parameters => q{SELECT action, changes FROM promote.set_parameters('%p', 'dev', '{"size": 2}')},
+	component  => q{SELECT action, changes FROM promote.register_component('%p', 'app', '%p', 'mine')},
+	dependency => q{SELECT action, changes FROM promote.set_dependency('%p', 'app', 'db', 'mine')},
+	instance   => q{SELECT action, changes FROM promote.register_instance('%p', 'dev', 'app')},
+	path       => q{SELECT action, changes FROM promote.set_promotion_path('%p', 'staging', 'dev', 'mine')},
+	attributes => q{SELECT action, changes FROM promote.set_attributes('{"case": "%p", "whose": "mine"}', '%p')},
+	document   => q{SELECT kind, action, changes FROM promote.apply_document('{"version": 1,
+		"project": {"project": "%p",
+		"description": "mine", "attributes": {"case": "%p"}}}')},
+	text       => q{SELECT kind, action, changes FROM promote.apply_text('{"version": 1, "project": {"project": "%p",
+		"description": "mine", "attributes": {"case": "%p"}}}')},
+	no_project => q{SELECT action, changes FROM promote.remove_project('%pq')},
+	no_bundle  => q{SELECT action, changes FROM promote.remove_bundle('%pb')},
+	no_release => q{SELECT action, changes FROM promote.remove_release('%p', '1.1.0')},
+	no_environment => q{SELECT action, changes FROM promote.remove_environment('%p', 'dev')},
+	no_parameter => q{SELECT action, changes FROM promote.remove_parameter('%p', 'dev', 'size')},
+	no_parameters => q{SELECT action, changes FROM promote.remove_parameters('%p', 'dev')},
+	no_component => q{SELECT action, changes FROM promote.remove_component('%p', 'app')},
+	no_dependency => q{SELECT action, changes FROM promote.remove_dependency('%p', 'app', 'db')},
+	no_instance => q{SELECT action, changes FROM promote.remove_instance('%p', 'dev', 'app')},
+	no_path    => q{SELECT action, changes FROM promote.remove_promotion_path('%p', 'staging', 'dev')},
 );
 
 # What was there, what another session commits behind the snapshot, and what the transaction calls then.
@@ -352,6 +387,11 @@ my @cases = (
 	# rules
 	(map { [ '', 'rules', $_ ] } qw(set_freeze set_window set_rule set_check set_override set_policy no_freeze no_window
 		no_rule no_check no_override no_policy)),
+	# the registry
+	(map { [ '', 'declared', $_ ] } qw(project bundle release environment env_rules parameters component dependency
+		instance path attributes document text no_project no_bundle no_release no_parameter no_parameters no_dependency
+		no_instance no_path)),
+	(map { [ '', 'empty', $_ ] } qw(no_environment no_component)),
 	# new desired states
 	[ '', 'edit', 'promote' ],
 	[ '', 'edit_here', 'apply' ],
@@ -751,13 +791,14 @@ sub beside {
 
 # Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own;
 # ending a session and restoring guards are about no rows of a project's. Events are read by the snapshot that there is,
-# test/t/event_order.pl has the places of consumers, and waiting takes no part in a transaction of this kind.
+# test/t/event_order.pl has the places of consumers, and waiting takes no part in a transaction of this kind. The last
+# refusal is the session's.
 my $verbs = join "\n", values %verb;
 is($node->query('snapshots', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
 	AND provolatile = 'v' AND prorettype <> 'trigger'::regtype ORDER BY 1})
 		=~ s/^(\w+)\n?/$verbs =~ m{promote\.$1\(} ? '' : "$1 "/gemr,
-	'acknowledge_events end_session next_events register_consumer remove_consumer restore_guards rotate_secrets '
-	. 'wait_for_deployment ', 'every verb has a case');
+	'acknowledge_events end_session last_refusal next_events register_consumer remove_consumer restore_guards '
+	. 'rotate_secrets wait_for_deployment ', 'every verb has a case');
 my %used = map { $_->[2] => 1 } @cases;
 is(join(' ', sort grep { !$used{$_} } keys %verb), '', '... that is played');
 

@@ -237,7 +237,8 @@ SELECT unalike(pg_temp.all_shown('m_viewer'), '%' || hidden || '%', '... and now
 -- ---- a placeholder decides the branch ----
 SELECT lives_ok($$SELECT promote.configure_instance('ecomm-prod-uswest-cond',
     '{"mode": "{{MODE}}", "token": "SECRET-rendered"}')$$, 'a placeholder is the discriminator');
-UPDATE promote.parameter_set SET parameters = '{"MODE": "open"}' WHERE project = 'ecomm' AND environment = 'prod-uswest';
+UPDATE promote.parameter_set SET parameters = '{"MODE": "open"}'
+ WHERE project = 'ecomm' AND environment = 'prod-uswest';
 SELECT ok(pg_temp.deploy('ecomm-prod-uswest-cond') > 0, 'deployed where it says otherwise');
 SELECT unalike(pg_temp.all_shown('m_viewer'), '%SECRET%',
     'what the params as they stand, or as they were rendered, mark is masked');

@@ -78,6 +78,7 @@ SELECT is_empty($$
     SELECT p.proname, a.name
       FROM pg_proc AS p, unnest(p.proargnames) AS a (name)
      WHERE p.pronamespace = 'promote'::regnamespace AND p.prorettype = 'promote.declaration'::regtype
+         AND NOT p.proretset
        AND NOT EXISTS (SELECT FROM pg_attribute AS c JOIN pg_class AS t ON t.oid = c.attrelid
                         WHERE t.relnamespace = p.pronamespace AND t.relkind = 'r' AND c.attname = a.name)$$,
     'arguments have the names of columns');

@@ -25,7 +25,8 @@ CREATE FUNCTION pg_temp.written() RETURNS bigint LANGUAGE sql AS $$
     SELECT (SELECT count(*) FROM promote.audit_log) + pg_temp.rows()
 $$;
 -- A dry run says what applying then does, and writes nothing.
-CREATE FUNCTION pg_temp.rehearsed(document jsonb, what text, options text DEFAULT '') RETURNS SETOF text LANGUAGE plpgsql
+CREATE FUNCTION pg_temp.rehearsed(document jsonb, what text, options text DEFAULT '') RETURNS SETOF text
+    LANGUAGE plpgsql
 AS $$
 DECLARE
     written bigint := pg_temp.written();
@@ -51,7 +52,8 @@ $$;
 
 -- ---- the schema ----
 SELECT ok(promote.jsonb_schema_check(promote.document_schema()), 'the schema is one');
-SELECT is_empty(format('SELECT * FROM promote.jsonb_schema_errors(promote.export_project(%L), promote.document_schema())',
+SELECT is_empty(format('SELECT * FROM promote.jsonb_schema_errors(promote.export_project(%L),
+    promote.document_schema())',
     project), 'what is exported is valid: ' || project) FROM promote.project;
 CREATE TEMP TABLE section (section text COLLATE "C", kind text COLLATE "C");
 INSERT INTO section
@@ -73,14 +75,18 @@ SELECT bag_eq($$SELECT s.section, k.name COLLATE "C"
 
 -- ---- what is exported ----
 SELECT is(promote.export_project('ecomm') #> '{instances,3}', '{"component": "db", "environment": "production",
-    "version": "1.0.0", "params": {"size": "small", "account": "prod", "subnet": "internal", "password": "(sensitive value)",
+    "version": "1.0.0", "params": {"size": "small", "account": "prod", "subnet": "internal",
+        "password": "(sensitive value)",
     "network": {"cidr": "10.9.0.0/16"}, "nodes": [{"id": "p1", "role": "x"}, {"id": "p2", "role": "y"}]}}',
     'an instance: its params with what is sensitive masked, and its version constraint');
-SELECT is(promote.export_project('shop') #> '{environments,0}', '{"environment": "dev", "require_proven_release": false}',
+SELECT is(promote.export_project('shop') #> '{environments,0}', '{"environment": "dev",
+    "require_proven_release": false}',
     'an environment: what differs from the defaults');
 SELECT ok(NOT promote.export_project('shop', releases => false) ? 'releases', 'releases can be left out');
-SELECT unalike(promote.export_text('shop') || promote.export_text('shop', 'json'), '%hush%', 'no sensitive value leaves');
-SELECT is(promote.yaml_to_jsonb(promote.export_text(p, f)), promote.export_project(p), p || ' as ' || f || ' is read back')
+SELECT unalike(promote.export_text('shop') || promote.export_text('shop', 'json'), '%hush%',
+    'no sensitive value leaves');
+SELECT is(promote.yaml_to_jsonb(promote.export_text(p, f)), promote.export_project(p), p || ' as ' || f
+    || ' is read back')
   FROM (VALUES ('shop', 'yaml'), ('shop', 'json'), ('ecomm', 'yaml'), ('ecomm', 'json')) AS v (p, f);
 SELECT matches(promote.export_text('shop'), e'^bundles:\n- bundle: service\ncomponents:\n', 'keys are sorted');
 SELECT pg_temp.refuses($$SELECT promote.export_project('nowhere')$$, 'PM002', 'Nothing is declared', 'no such project');
@@ -88,9 +94,11 @@ SELECT pg_temp.refuses($$SELECT promote.export_text('shop', 'xml')$$, 'PM404', '
 SELECT pg_temp.refuses($$SELECT promote.export_project(NULL)$$, 'PM404', 'null', 'no project');
 SET LOCAL TimeZone = 'Asia/Tokyo';
 SET LOCAL IntervalStyle = 'sql_standard';
-SELECT promote.set_freeze('night', 'shop', 'production', during => '[2027-01-01 00:00+00, 2027-01-02 00:00+00)') \g /dev/null
+SELECT promote.set_freeze('night', 'shop', 'production', during => '[2027-01-01 00:00+00,
+    2027-01-02 00:00+00)') \g /dev/null
 UPDATE promote.environment SET required_soak = '1 day' WHERE project = 'shop' AND environment = 'production';
-SELECT is(promote.export_project('shop') -> 'freezes' -> 0 ->> 'during', '["2027-01-01 00:00:00+00","2027-01-02 00:00:00+00")',
+SELECT is(promote.export_project('shop') -> 'freezes' -> 0 ->> 'during',
+    '["2027-01-01 00:00:00+00","2027-01-02 00:00:00+00")',
     'times are in UTC');
 SELECT is(promote.export_project('shop') #>> '{environments,1,required_soak}', 'P1D', '... and intervals in ISO 8601');
 RESET TimeZone;
@@ -100,16 +108,20 @@ RESET IntervalStyle;
 SELECT is(pg_temp.written(), (SELECT pg_temp.written() + 0 * count(*) FILTER (WHERE action <> 'keep')
     FROM promote.apply_document(promote.export_project('shop'))), 'nothing is written where there is no difference');
 SELECT is(string_agg(DISTINCT action, ' '), 'keep', '... all is kept: ' || p)
-  FROM (VALUES ('shop'), ('ecomm')) AS v (p), promote.apply_document(promote.export_project(p), prune => true) GROUP BY p;
+  FROM (VALUES ('shop'), ('ecomm')) AS v (p), promote.apply_document(promote.export_project(p),
+      prune => true) GROUP BY p;
 SELECT is(string_agg(DISTINCT action, ' '), 'keep', '... as a text, too')
   FROM promote.apply_text(promote.export_text('shop'), prune => true);
 
 -- ---- what differs ----
 SELECT pg_temp.rehearsed(document, what, options)
   FROM (VALUES
-    ('a description', '', promote.jsonb_merge_patch(promote.export_project('shop'), '{"project": {"description": "A shop"}}')),
-    ('a rule of an environment', '', pg_temp.shop('environments', '{"environment": "production"}', '{"max_lost_leases": 5}')),
-    ('a param', '', pg_temp.shop('instances', '{"environment": "staging", "component": "s1"}', '{"params": {"size": 7}}')),
+    ('a description', '', promote.jsonb_merge_patch(promote.export_project('shop'),
+        '{"project": {"description": "A shop"}}')),
+    ('a rule of an environment', '', pg_temp.shop('environments', '{"environment": "production"}',
+        '{"max_lost_leases": 5}')),
+    ('a param', '', pg_temp.shop('instances', '{"environment": "staging", "component": "s1"}',
+        '{"params": {"size": 7}}')),
     ('a sensitive param', '', pg_temp.shop('instances', '{"environment": "staging", "component": "s2"}',
         '{"params": {"password": "louder"}}')),
     ('one that goes', '', pg_temp.shop('instances', '{"environment": "staging", "component": "s3"}',
@@ -120,10 +132,14 @@ SELECT pg_temp.rehearsed(document, what, options)
     ('the other way round', ', prune => true', promote.export_project('shop') || '{"paths": [{"source_environment":
         "production", "destination_environment": "staging"}]}'),
     ('no paths', ', prune => true', promote.export_project('shop') - 'paths'),
-    ('dependencies and rules', '', promote.export_project('shop') || '{"dependencies": [{"component": "s1", "depends_on":
-        "s2"}], "approval_rules": [{"rule": "two", "role": "postgres", "quorum": 1, "environment": "production"}, {"rule":
-        "two", "role": "postgres"}], "required_checks": [{"check_name": "smoke", "of": "source"}, {"check_name": "smoke"}],
-        "override_rules": [{"code": "freeze", "role": "postgres", "environment": "production"}], "change_windows": [{"name":
+    ('dependencies and rules', '', promote.export_project('shop') || '{"dependencies": [{"component": "s1",
+        "depends_on":
+        "s2"}], "approval_rules": [{"rule": "two", "role": "postgres", "quorum": 1, "environment": "production"},
+            {"rule":
+        "two", "role": "postgres"}], "required_checks": [{"check_name": "smoke", "of": "source"},
+            {"check_name": "smoke"}],
+        "override_rules": [{"code": "freeze", "role": "postgres", "environment": "production"}],
+            "change_windows": [{"name":
         "day", "zone": "UTC", "starts_at": "2027-01-04T09:00:00", "duration": "PT8H", "rule": "FREQ=DAILY",
         "max_deployments_per_window": 3}]}'),
     ('a cycle turned round', ', prune => true', promote.export_project('shop') || '{"dependencies": [{"component": "s2",
@@ -138,11 +154,13 @@ SELECT pg_temp.rehearsed(document, what, options)
     ('another project', '', '{"version": 1, "project": {"project": "new"}, "environments": [{"environment": "a"},
         {"environment": "b", "require_structure": "a"}], "components": [{"component": "db", "bundle": "fresh"}],
         "bundles": [{"bundle": "fresh"}], "releases": [{"bundle": "fresh", "version": "1.0.0", "params_schema": {},
-        "remote_references": {"vpc": {}}, "secrets": {"token": {}}}], "instances": [{"environment": "a", "component": "db",
+        "remote_references": {"vpc": {}}, "secrets": {"token": {}}}], "instances": [{"environment": "a",
+            "component": "db",
         "params": {"a": [1, 2.50]}, "remote_references": {"vpc": "vpc-1"}}]}'),
     ('which goes again', ', prune => true', '{"version": 1, "project": {"project": "new"}}')
   ) AS v (what, options, document);
-SELECT is(promote.export_project('new'), '{"version": 1, "project": {"project": "new"}, "environments": [{"environment": "a"},
+SELECT is(promote.export_project('new'), '{"version": 1, "project": {"project": "new"},
+    "environments": [{"environment": "a"},
     {"environment": "b", "require_structure": "a"}], "components": [{"component": "db", "bundle": "fresh"}],
     "bundles": [{"bundle": "fresh"}], "releases": [{"bundle": "fresh", "version": "1.0.0", "params_schema": {},
     "remote_references": {"vpc": {}}, "secrets": {"token": {}}}], "instances": [{"environment": "a", "component": "db",
@@ -159,7 +177,8 @@ SELECT is(message, 'from git', 'a message is that of the revision') FROM promote
 
 -- ---- masks in arrays ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
-VALUES ('service', '1.1.0', '{"properties": {"size": {"maximum": 100}, "users": {"items": {"properties": {"key": {"$md.sensitive": true}}}}}}');
+VALUES ('service', '1.1.0', '{"properties": {"size": {"maximum": 100},
+    "users": {"items": {"properties": {"key": {"$md.sensitive": true}}}}}}');
 SELECT promote.configure_instance('shop-staging-s6', '{"password": null, "users": [{"name": "a", "key": "k-one"},
     {"name": "b", "key": "k-two"}]}') \g /dev/null
 CREATE FUNCTION pg_temp.users(users jsonb) RETURNS text LANGUAGE sql AS $$
@@ -168,7 +187,8 @@ CREATE FUNCTION pg_temp.users(users jsonb) RETURNS text LANGUAGE sql AS $$
 $$;
 SELECT matches(pg_temp.users('[{"name": "b", "key": "(sensitive value)"}, {"name": "a", "key": "(sensitive value)"}]'),
     '^revision', 'elements are moved with what is masked in them');
-SELECT is(pg_temp.params('shop-staging-s6') -> 'users', '[{"name": "b", "key": "k-two"}, {"name": "a", "key": "k-one"}]',
+SELECT is(pg_temp.params('shop-staging-s6') -> 'users', '[{"name": "b", "key": "k-two"}, {"name": "a",
+    "key": "k-one"}]',
     '... each with its own value');
 SELECT matches(pg_temp.users('[{"name": "c", "key": "(sensitive value)"}]'),
     '^PM111 .*params.users\[0\] is \(sensitive value\)', 'one that is changed needs its value');
@@ -189,16 +209,19 @@ SELECT pg_temp.refused(document, expected, what)
   FROM (VALUES
     ('an array', '[]', '^PM111 the document is no object'),
     ('nothing', '{}', '^PM111 the document breaks its schema .*"version" is missing'),
-    ('a newer version', '{"version": 2, "project": {"project": "shop"}, "flags": []}', '^PM111 the document is of version 2'),
+    ('a newer version', '{"version": 2, "project": {"project": "shop"}, "flags": []}',
+        '^PM111 the document is of version 2'),
     ('an unknown key', promote.export_project('shop') || '{"flags": []}', '^PM111 .*\.flags'),
-    ('one of an element', pg_temp.shop('components', '{"component": "s2"}', '{"colour": 1}'), '^PM111 .*\.components\[1\]\.colour'),
+    ('one of an element', pg_temp.shop('components', '{"component": "s2"}', '{"colour": 1}'),
+        '^PM111 .*\.components\[1\]\.colour'),
     ('a wrong type', pg_temp.shop('environments', '{"environment": "dev"}', '{"require_plan": "yes"}'),
         '^PM111 .*\.environments\[0\]\.require_plan'),
     ('two of a key', jsonb_insert(promote.export_project('shop'), '{environments,0}', '{"environment": "dev"}'),
         '^PM111 the document declares a environment twice'),
     ('no such environment', promote.export_project('shop') || '{"paths": [{"source_environment": "staging",
         "destination_environment": "nowhere"}]}', '^PM002 environment'),
-    ('no such component', promote.export_project('shop') || '{"dependencies": [{"component": "s1", "depends_on": "x"}]}',
+    ('no such component', promote.export_project('shop') || '{"dependencies": [{"component": "s1",
+        "depends_on": "x"}]}',
         '^PM002 component'),
     ('a cycle of dependencies', promote.export_project('shop') || '{"project": {"project": "shop", "description": "x"},
         "dependencies": [{"component": "s1", "depends_on": "s2"}, {"component": "s2", "depends_on": "s1"}]}', '^PM620'),
@@ -207,23 +230,28 @@ SELECT pg_temp.refused(document, expected, what)
         "production", "destination_environment": "staging"}]}', '^PM605'),
     ('a bad name', '{"version": 1, "project": {"project": "Shop"}}', '^PM001'),
     ('a bad interval', pg_temp.shop('environments', '{"environment": "dev"}', '{"required_soak": "long"}'), '^22007'),
-    ('a release that is another', pg_temp.shop('releases', '{"version": "1.0.0"}', '{"params_schema": {"maxProperties": 9}}'),
+    ('a release that is another', pg_temp.shop('releases', '{"version": "1.0.0"}',
+        '{"params_schema": {"maxProperties": 9}}'),
         '^PM203'),
     ('params that break the schema', pg_temp.shop('instances', '{"environment": "production", "component": "s1"}',
         '{"params": {"size": 1000}}'), '^PM103'),
-    ('no such release', pg_temp.shop('instances', '{"environment": "production", "component": "s1"}', '{"version": "~7"}'),
+    ('no such release', pg_temp.shop('instances', '{"environment": "production", "component": "s1"}',
+        '{"version": "~7"}'),
         '^PM202'),
     ('no such slot', pg_temp.shop('instances', '{"environment": "production", "component": "s1"}',
         '{"remote_references": {"vpc": "x"}}'), '^PM714'),
-    ('a policy without a function', promote.export_project('shop') || '{"policies": [{"policy": "p", "function": "no.such"}]}',
+    ('a policy without a function', promote.export_project('shop') || '{"policies": [{"policy": "p",
+        "function": "no.such"}]}',
         '^PM610')
   ) AS v (what, document, expected);
 SELECT matches(pg_temp.applies(NULL), '^PM404', 'no document');
 SELECT pg_temp.refuses($$SELECT * FROM promote.apply_text('version: 1
 version: 1')$$, 'PM107', 'Line 2', 'a key that occurs twice in YAML');
 SELECT pg_temp.refuses($$SELECT * FROM promote.apply_text(repeat('[', 2000))$$, 'PM102', 'levels', 'too deep');
-SELECT matches((pg_temp.refusal(format($$SELECT * FROM promote.apply_document(%L)$$, jsonb_set(promote.export_project('shop'),
-    '{instances,0,params}', (repeat('{"a":', 1500) || '1' || repeat('}', 1500))::jsonb)))).state, '^(PM102|54001)$', 'params too deep');
+SELECT matches((pg_temp.refusal(format($$SELECT * FROM promote.apply_document(%L)$$,
+    jsonb_set(promote.export_project('shop'),
+    '{instances,0,params}', (repeat('{"a":', 1500) || '1' || repeat('}', 1500))::jsonb)))).state, '^(PM102|54001)$',
+        'params too deep');
 
 -- ---- grants ----
 CREATE ROLE doc_git;
@@ -231,8 +259,10 @@ CREATE ROLE doc_rules;
 SELECT promote.grant_action('doc_git', 'configure', 'shop') \g /dev/null
 SELECT promote.grant_action('doc_rules', a, 'shop') FROM unnest(ARRAY['configure', 'rules']) AS a \g /dev/null
 CREATE TEMP TABLE wanted AS
-SELECT pg_temp.shop('environments', '{"environment": "dev"}', '{"max_lost_leases": 9, "description": "d"}') || '{"paths": [
-    {"source_environment": "dev", "destination_environment": "staging"}], "bundles": [{"bundle": "service"}, {"bundle": "more"}]}'
+SELECT pg_temp.shop('environments', '{"environment": "dev"}', '{"max_lost_leases": 9, "description": "d"}')
+    || '{"paths": [
+    {"source_environment": "dev", "destination_environment": "staging"}], "bundles": [{"bundle": "service"},
+        {"bundle": "more"}]}'
     AS document;
 GRANT SELECT ON wanted TO PUBLIC;
 SELECT is(pg_temp.as_role('doc_git', $$SELECT promote.export_project('shop')$$), promote.export_project('shop')::text,
@@ -240,18 +270,23 @@ SELECT is(pg_temp.as_role('doc_git', $$SELECT promote.export_project('shop')$$),
 SELECT is(pg_temp.as_role('doc_git', $$SELECT promote.export_project('ecomm')$$),
     'PM701: Role "doc_git" has no grant "configure" for all of project "ecomm".', '... of no other project');
 SELECT is(pg_temp.as_role('doc_git', $$SELECT string_agg(DISTINCT action, ' ')
-    FROM promote.apply_document(promote.export_project('shop'), prune => true)$$), 'keep', '... and keeps what is there');
+    FROM promote.apply_document(promote.export_project('shop'), prune => true)$$), 'keep',
+        '... and keeps what is there');
 SELECT is(pg_temp.as_role('doc_git', 'SELECT promote.apply_document(document, dry_run => ' || dry || ') FROM wanted'),
     'PM701: Role "doc_git" has no grant "register" for all projects, "rules" for environment "dev" of project "shop", '
     '"register" for environment "dev" of project "shop", "register" for all of project "shop".',
     'all that is missing is said, also in a dry run: ' || dry) FROM (VALUES ('true'), ('false')) AS v (dry);
 SELECT is(pg_temp.as_role('doc_rules', format('SELECT string_agg(name, '' '') FROM promote.apply_document(%L)'
-    ' WHERE action <> ''keep''', pg_temp.shop('environments', '{"environment": "dev"}', '{"max_lost_leases": 9}'))), 'shop/dev',
+    ' WHERE action <> ''keep''', pg_temp.shop('environments', '{"environment": "dev"}', '{"max_lost_leases": 9}'))),
+        'shop/dev',
     'rules take their grant alone');
-SELECT is(pg_temp.as_role('doc_rules', $$SELECT count(*) FROM promote.apply_document('{"version": 1, "project": {"project":
-    "mine"}}')$$), 'PM701: Role "doc_rules" has no grant "configure" for all of project "mine".', 'a new project is everywhere''s');
+SELECT is(pg_temp.as_role('doc_rules', $$SELECT count(*) FROM promote.apply_document('{"version": 1,
+    "project": {"project":
+    "mine"}}')$$), 'PM701: Role "doc_rules" has no grant "configure" for all of project "mine".',
+        'a new project is everywhere''s');
 SELECT promote.set_freeze('theirs', 'ecomm', reason => 'unsaid', during => '[2027-01-01, 2027-01-02)') \g /dev/null
-SELECT is(pg_temp.as_role('doc_rules', format('SELECT count(*) FROM promote.apply_document(%L)', promote.export_project('shop')
+SELECT is(pg_temp.as_role('doc_rules', format('SELECT count(*) FROM promote.apply_document(%L)',
+    promote.export_project('shop')
     || '{"freezes": [{"name": "theirs", "during": "[2027-01-01, 2027-01-02)"}]}')),
     'PM701: There is a freeze_window "theirs" that counts where the caller has no grant "rules".',
     'a name of another project is taken, and no more is said');

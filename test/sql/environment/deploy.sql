@@ -71,7 +71,7 @@ SELECT results_eq($$SELECT changed, deployment, diff FROM promote.plan_environme
     $$SELECT false, d.deployment, d.diff FROM promote.plan_instance('shop-production-s1') AS d$$,
     'what it returns is what plan_instance does');
 SELECT pg_temp.work_all() \g /dev/null
-UPDATE promote.environment SET parameters = '{"size": 1}' WHERE project = 'shop' AND environment = 'production';
+UPDATE promote.parameter_set SET parameters = '{"size": 1}' WHERE project = 'shop' AND environment = 'production';
 SELECT results_eq($$SELECT component, changed FROM promote.plan_environment('shop-production', message => 'moved',
         selector => '{"tenant": "acme"}')$$, $$VALUES ('s1', true), ('s2', true)$$, 'as soon as it has run, it is');
 SELECT is(string_agg(concat_ws(' ', component, action, status, message), ', ' ORDER BY component),

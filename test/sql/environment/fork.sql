@@ -20,7 +20,8 @@ UPDATE promote.parameter_set SET parameters = '{"region": "east", "tier": 1, "go
 UPDATE promote.instance SET attributes = '{"owner": "ada"}' WHERE name = 'shop-production-s1';
 SELECT promote.configure_instance('shop-production-s2', '{"size": 7, "own": 2, "password": "{{region}}"}') \g /dev/null
 INSERT INTO promote.instance (project, environment, component) VALUES ('shop', 'dev', 's1');
-SELECT matches(pg_temp.forks($$'shop-production', 'shop-west', '{"region": "west", "gone": null}', '{"stage": null, "new": true}',
+SELECT matches(pg_temp.forks($$'shop-production', 'shop-west', '{"region": "west", "gone": null}', '{"stage": null,
+    "new": true}',
     '{"s1": {"size": 5}}'$$), '^\(s1,t,1,1,"\[.*"new"": 5.*\n\(s2.*\n.*\n.*\n.*\n\(s6,t,1,1,"\[.*\]",,,\)$',
         'forked, as the preview has said');
 SELECT is(pg_temp.lines($$SELECT component, revision, deployment, version_constraint, opened_revision

@@ -349,7 +349,8 @@ SELECT matches(pg_temp.plan('SELECT ' || of || ' FROM promote.' || name), 'Index
   FROM (VALUES ('revision', '*'), ('deployment', '*'), ('audit_log', '*'), ('instance', '*'),
       ('instance_status', '*'), ('promotion_history', '*'), ('config_changes', '*'), ('drift_status', '*'),
                ('instance_health', '*'), ('approval_status', '*')) AS v (name, of);
-SELECT unalike(pg_temp.plan(format('SELECT * FROM promote.%I', name)), format('%%Seq Scan on %s%%', large), format('%s does not read all of %s', name, large))
+SELECT unalike(pg_temp.plan(format('SELECT * FROM promote.%I', name)), format('%%Seq Scan on %s%%', large),
+    format('%s does not read all of %s', name, large))
   FROM unnest('{instance_status,promotion_history,config_changes,approval_status,deployment,audit_log}'::text[]) AS
       name, unnest('{instance,revision,deployment,audit_log,config}'::text[]) AS large;
 SELECT is(pg_temp.as_role('a_nobody', 'SELECT count(*), min(project) FROM promote.' || name), format('(%s,p500)', rows),

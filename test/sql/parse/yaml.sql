@@ -321,13 +321,16 @@ SELECT pg_temp.writes('{"b": 1.50, "aa": [1, {"x": null}, [], {}], "a": true}',
 SELECT pg_temp.writes('{"v": "one\ntwo\n"}', e'v: |\n  one\n  two\n', 'lines of text are a block');
 SELECT pg_temp.writes('{"v": "one\n  two"}', e'v: |-\n  one\n    two\n', '... also without a line break at the end');
 SELECT pg_temp.writes(jsonb_build_object('v', s), 'v: ' || to_jsonb(s)::text || e'\n', 'a string in quotes: ' || s)
-  FROM unnest(ARRAY['yes', 'No', 'on', 'OFF', 'y', 'null', '~', 'True', '1e3', '0x1F', '0o7', '1_000', '12:30', '.inf', '', ' ',
-		'- a', '#a', 'a: b', 'a #b', '&a', '*a', '!a', '%a', '@a', '{a}', '[a]', '<<', '---', '...', 'a ', 'a  b']) AS s;
+  FROM unnest(ARRAY['yes', 'No', 'on', 'OFF', 'y', 'null', '~', 'True', '1e3', '0x1F', '0o7', '1_000', '12:30',
+      '.inf', '', ' ',
+		'- a', '#a', 'a: b', 'a #b', '&a', '*a', '!a', '%a', '@a', '{a}', '[a]', '<<', '---', '...', 'a ',
+		    'a  b']) AS s;
 SELECT pg_temp.writes(jsonb_build_object('v', s), 'v: ' || s || e'\n', 'a string without: ' || s)
   FROM unnest(ARRAY['a', 'a b', 'a.b-c/d', 'nothing', 'e3', 'yesterday']) AS s;
 SELECT is(promote.yaml_to_jsonb(promote.jsonb_to_yaml(d)), d, 'is read back: ' || left(d::text, 60))
   FROM (VALUES ('"a"'::jsonb), ('1e400'), ('null'), ('[]'), ('{}'), ('"one\ntwo"'), ('{"": {"": ""}}'),
-	(to_jsonb(e'\u00e9\u2028\u0085\ufeff\t\r\n\u0001'::text)), ('{"a\nb": "\ntwo"}'), ('["# one\n# two\n", " a\nb", "a\n\nb\n\n"]'),
+	(to_jsonb(e'\u00e9\u2028\u0085\ufeff\t\r\n\u0001'::text)), ('{"a\nb": "\ntwo"}'), ('["# one\n# two\n", " a\nb",
+	    "a\n\nb\n\n"]'),
 	(jsonb_build_object(repeat('k', 2000), repeat('v ', 2000))), ('[[[["deep"]]], {"<<": {"a": 1}}]')) AS v (d);
 
 SELECT * FROM finish();

@@ -14,7 +14,8 @@ DELETE FROM promote.bundle_release WHERE bundle = 'api' AND version = '1.1.0';
 INSERT INTO promote.component VALUES ('ecomm', 'api', 'api');
 INSERT INTO promote.instance (project, environment, component)
 SELECT 'ecomm', e, 'api' FROM unnest('{staging,production}'::text[]) AS e;
-UPDATE promote.parameter_set SET parameters = parameters || '{"host": "a.example.com"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters
+    || '{"host": "a.example.com"}' WHERE environment = 'production';
 UPDATE promote.parameter_set SET parameters = parameters || '{"host": "s.example.com"}' WHERE environment = 'staging';
 
 CREATE FUNCTION pg_temp.preview(overrides jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
@@ -88,7 +89,8 @@ E'9 7 t \nrelease version change "1.0.0" -> "1.1.0" 2\nrelease channel change "s
     'revisions without a plan are looked at one by one');
 
 -- ---- the same placeholder stands for something else ----
-UPDATE promote.parameter_set SET parameters = parameters || '{"host": "b.example.com"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters
+    || '{"host": "b.example.com"}' WHERE environment = 'production';
 SELECT is((SELECT string_agg(concat_ws(' ', kind, path, change, old_value, '->', new_value, '|', running_value, since),
     E'\n') FROM promote.preview_promotion('ecomm-staging-api', 'ecomm-production-api',
     '{"size": 8, "password": "tell", "more": 1, "url": "http://{{host}}/"}') WHERE path = '.url'),
@@ -111,7 +113,8 @@ E'10 9 t \nrelease version change "1.0.0" -> "1.1.0" 2\nrelease channel change "
 -- ---- staging back what runs ----
 SELECT promote.configure_instance('ecomm-staging-api', '{}', '1.0.0') \g /dev/null
 SELECT promote.configure_instance('ecomm-staging-api', '{}', '~1') \g /dev/null
-UPDATE promote.parameter_set SET parameters = parameters || '{"host": "a.example.com"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters
+    || '{"host": "a.example.com"}' WHERE environment = 'production';
 SELECT promote.block_release('api', '1.1.0', 'broken') \g /dev/null
 SELECT promote.configure_instance('ecomm-staging-api', '{}', '1.0.0') \g /dev/null
 SELECT is(pg_temp.promoted('{"size": 1, "password": null, "url": "http://{{host}}/"}'),

@@ -83,7 +83,8 @@ SELECT is((SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C")
     string_to_table(pg_temp.entries(d.diff), E'\n') AS line WHERE environment = 'production' AND component = 'cache'),
     'the plan is what was previewed');
 SELECT is(pg_temp.lines($$SELECT origin, source_environment, source_revision, overrides, message FROM promote.revision
-    WHERE environment = 'production' AND component = 'cache'$$), '(promotion,staging,1,"{""host"": ""(value)""}",onboarding)',
+    WHERE environment = 'production' AND component = 'cache'$$),
+        '(promotion,staging,1,"{""host"": ""(value)""}",onboarding)',
     'the first revision is a promotion');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed FROM promote.promote_instance('ecomm-staging-cache',
     'ecomm-production-cache', '{"host": "h"}', message => 'onboarding', idempotency_key => 'k', preset => 'production',

@@ -76,7 +76,8 @@ ROLLBACK TO alike;
 -- ---- a parameter moves ----
 SELECT deployment AS planned FROM promote.plan_instance('ecomm-production-cache') \gset
 SELECT pg_temp.work('ecomm-production-cache') \g /dev/null
-UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "example.org"}' WHERE environment = 'production';
+UPDATE promote.parameter_set SET parameters = parameters
+    || '{"domain": "example.org"}' WHERE environment = 'production';
 SELECT is((SELECT status FROM promote.instance_status WHERE instance = 'ecomm-production-cache'), 'stale',
     'what runs is stale');
 SELECT pg_temp.refuses(format($$SELECT promote.deploy_instance('ecomm-production-cache', %s)$$, :planned), 'PM503',
