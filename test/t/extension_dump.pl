@@ -179,8 +179,9 @@ my @tables;
 sub rows {
 	my ($database) = @_;
 	# settled_by is a number of the server that holds the row
-	return { map { my $row = $_ eq 'promote.audit_log' ? "(to_jsonb(t) - 'settled_by')::text" : 't::text';
-		$_ => $node->query($database, "SELECT $row FROM $_ t ORDER BY 1 COLLATE \"C\"") } @tables };
+	my %row = ('promote.audit_log' => "(to_jsonb(t) - 'settled_by')::text");
+	return { map { my $row = $row{$_} // 't::text';
+		$_ => $node->query($database, "SELECT x FROM (SELECT $row FROM $_ t) AS r (x) ORDER BY x COLLATE \"C\"") } @tables };
 }
 
 $node->create_database('origin');
