@@ -1,5 +1,18 @@
 -- The registry: what there is to promote.  Plain tables for plain DML.
 
+-- A key comes with its project, goes with it and follows it, by the trigger. Projects refer to their keys, so that a dump
+-- loads these first: what was recorded has digests by them.
+CREATE TABLE promote.project_key (
+    project    promote.project_name NOT NULL,
+    digest_key bytea NOT NULL,
+    CONSTRAINT project_key_pkey PRIMARY KEY (project),
+    CONSTRAINT project_key_digest_key_check CHECK (pg_catalog.octet_length(digest_key) = 32)
+);
+SELECT pg_catalog.pg_extension_config_dump('promote.project_key', '');
+COMMENT ON TABLE promote.project_key IS 'Keys of the digests of projects'' configurations, withheld from everybody but the owner';
+COMMENT ON COLUMN promote.project_key.project IS 'Project';
+COMMENT ON COLUMN promote.project_key.digest_key IS 'Made at random, and never changed; without it nobody can confirm a guess of a configuration';
+
 CREATE TABLE promote.project (
     project     promote.project_name NOT NULL,
     description text,
@@ -8,6 +21,9 @@ CREATE TABLE promote.project (
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     pruned      bigint,
     CONSTRAINT project_pkey PRIMARY KEY (project),
+    -- deferred, because the trigger takes or renames the key before the row
+    CONSTRAINT project_key_fkey FOREIGN KEY (project)
+        REFERENCES promote.project_key (project) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT project_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT project_request_check CHECK (request >= 0)
@@ -20,19 +36,6 @@ COMMENT ON COLUMN promote.project.attributes IS 'An object of the user''s own, f
 COMMENT ON COLUMN promote.project.request IS 'Number of the project''s last promotion request; 0: none yet. Kept by promote';
 COMMENT ON COLUMN promote.project.created_at IS 'When the row was inserted';
 COMMENT ON COLUMN promote.project.pruned IS 'Row of the project''s chain in the audit log that tells of the last pruning; NULL: nothing was pruned. Kept by promote';
-
--- No foreign key: a key comes with its project, goes with it and follows it, by the trigger, and a dump loads them in any
--- order.
-CREATE TABLE promote.project_key (
-    project    promote.project_name NOT NULL,
-    digest_key bytea NOT NULL,
-    CONSTRAINT project_key_pkey PRIMARY KEY (project),
-    CONSTRAINT project_key_digest_key_check CHECK (pg_catalog.octet_length(digest_key) = 32)
-);
-SELECT pg_catalog.pg_extension_config_dump('promote.project_key', '');
-COMMENT ON TABLE promote.project_key IS 'Keys of the digests of projects'' configurations, withheld from everybody but the owner';
-COMMENT ON COLUMN promote.project_key.project IS 'Project';
-COMMENT ON COLUMN promote.project_key.digest_key IS 'Made at random, and never changed; without it nobody can confirm a guess of a configuration';
 
 CREATE FUNCTION promote_internal.keep_digest_key() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_keep_digest_key';
