@@ -356,7 +356,7 @@ my %verb = (
 	no_policy  => q{SELECT action, changes FROM promote.remove_policy('%p')},
 	project    => q{SELECT action, changes FROM promote.register_project('%p', 'mine')},
 	bundle     => q{SELECT action, changes FROM promote.register_bundle('%p', 'mine')},
-	release    => q{SELECT action, changes FROM promote.publish_release('%p', '1.1.0', '{}')},
+	new_release => q{SELECT action, changes FROM promote.publish_release('%p', '1.1.0', '{}')},
 	environment => q{SELECT action, changes FROM promote.register_environment('%p', 'dev', 'mine')},
 	env_rules  => q{SELECT action, changes FROM promote.set_environment_rules('%p', 'staging', max_lost_leases => 7)},
 	parameters => q{SELECT action, changes FROM promote.set_parameters('%p', 'dev', '{"size": 2}')},
@@ -388,7 +388,7 @@ my @cases = (
 	(map { [ '', 'rules', $_ ] } qw(set_freeze set_window set_rule set_check set_override set_policy no_freeze no_window
 		no_rule no_check no_override no_policy)),
 	# the registry
-	(map { [ '', 'declared', $_ ] } qw(project bundle release environment env_rules parameters component dependency
+	(map { [ '', 'declared', $_ ] } qw(project bundle new_release environment env_rules parameters component dependency
 		instance path attributes document text no_project no_bundle no_release no_parameter no_parameters no_dependency
 		no_instance no_path)),
 	(map { [ '', 'empty', $_ ] } qw(no_environment no_component)),
