@@ -1,7 +1,7 @@
 -- What programs are told of a refusal.
 
 CREATE FUNCTION promote.last_refusal() RETURNS jsonb
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_last_refusal';
 GRANT EXECUTE ON FUNCTION promote.last_refusal() TO PUBLIC;
 COMMENT ON FUNCTION promote.last_refusal() IS

@@ -55,10 +55,10 @@ REVOKE ALL ON FUNCTION promote.remove_parameter(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.remove_parameter(text, text, text) IS
 'Takes a parameter of an environment away, if it is there. Takes the grant register there';
 
-CREATE FUNCTION promote.remove_parameters(project text, environment text)
+CREATE FUNCTION promote.clear_parameters(project text, environment text)
     RETURNS promote.declaration
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'promote_remove_parameters';
-REVOKE ALL ON FUNCTION promote.remove_parameters(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote.remove_parameters(text, text) IS
+    AS 'MODULE_PATHNAME', 'promote_clear_parameters';
+REVOKE ALL ON FUNCTION promote.clear_parameters(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote.clear_parameters(text, text) IS
 'Takes all parameters of an environment away, as before the environment is removed. Takes the grant register there';

@@ -20,6 +20,7 @@
 
 #include "base/argument.h"
 #include "base/attempt.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/result.h"
 #include "declare/document.h"

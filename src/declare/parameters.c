@@ -18,7 +18,7 @@
 
 PG_FUNCTION_INFO_V1(promote_set_parameters);
 PG_FUNCTION_INFO_V1(promote_remove_parameter);
-PG_FUNCTION_INFO_V1(promote_remove_parameters);
+PG_FUNCTION_INFO_V1(promote_clear_parameters);
 
 /* What is given. */
 typedef struct Given
@@ -133,9 +133,9 @@ promote_remove_parameter(PG_FUNCTION_ARGS)
 	return set_parameters(fcinfo, &given);
 }
 
-/* promote.remove_parameters(project text, environment text) returns promote.declaration */
+/* promote.clear_parameters(project text, environment text) returns promote.declaration */
 Datum
-promote_remove_parameters(PG_FUNCTION_ARGS)
+promote_clear_parameters(PG_FUNCTION_ARGS)
 {
 	return declare_gone_call(fcinfo, "parameter_set");
 }

@@ -426,7 +426,7 @@ sub act_promote {
 	# what may be replaced is refused to others only
 	my @violations = grep { text($_, 'kind') eq 'violation' && text($_, 'problem') !~ /^what runs has another/ } @rows;
 	@rows = grep { text($_, 'kind') ne 'violation' } @rows;
-	my $unseen = !@violations ? '' : (grep { text($_, 'problem') !~ /value is sensitive in the params/ } @violations)
+	my $unseen = !@violations ? '' : (grep { text($_, 'problem') !~ /whose value is sensitive/ } @violations)
 		? 'violations' : 'PM722';
 	hold_preview($proposal, $overrides, @rows) if !$unseen && (@rows || !$proposal->{changed});
 	my ($row) = verb("SELECT * FROM promote.promote_instance($arguments, plan => @{[$plan ? 'true' : 'false']}, "

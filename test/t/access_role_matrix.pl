@@ -251,7 +251,7 @@ my %takes = (
 	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
 	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
 		set_dependency remove_dependency register_instance remove_instance set_promotion_path remove_promotion_path
-		set_attributes set_parameters remove_parameter remove_parameters)),
+		set_attributes set_parameters remove_parameter clear_parameters)),
 	set_environment_rules => 'rules',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer

@@ -375,7 +375,7 @@ my %verb = (
 	no_release => q{SELECT action, changes FROM promote.remove_release('%p', '1.1.0')},
 	no_environment => q{SELECT action, changes FROM promote.remove_environment('%p', 'dev')},
 	no_parameter => q{SELECT action, changes FROM promote.remove_parameter('%p', 'dev', 'size')},
-	no_parameters => q{SELECT action, changes FROM promote.remove_parameters('%p', 'dev')},
+	no_parameters => q{SELECT action, changes FROM promote.clear_parameters('%p', 'dev')},
 	no_component => q{SELECT action, changes FROM promote.remove_component('%p', 'app')},
 	no_dependency => q{SELECT action, changes FROM promote.remove_dependency('%p', 'app', 'db')},
 	no_instance => q{SELECT action, changes FROM promote.remove_instance('%p', 'dev', 'app')},
@@ -791,13 +791,12 @@ sub beside {
 
 # Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own;
 # ending a session and restoring guards are about no rows of a project's. Events are read by the snapshot that there is,
-# test/t/event_order.pl has the places of consumers, and waiting takes no part in a transaction of this kind. The last
-# refusal is the session's.
+# test/t/event_order.pl has the places of consumers, and waiting takes no part in a transaction of this kind.
 my $verbs = join "\n", values %verb;
 is($node->query('snapshots', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
 	AND provolatile = 'v' AND prorettype <> 'trigger'::regtype ORDER BY 1})
 		=~ s/^(\w+)\n?/$verbs =~ m{promote\.$1\(} ? '' : "$1 "/gemr,
-	'acknowledge_events end_session last_refusal next_events register_consumer remove_consumer restore_guards '
+	'acknowledge_events end_session next_events register_consumer remove_consumer restore_guards '
 	. 'rotate_secrets wait_for_deployment ', 'every verb has a case');
 my %used = map { $_->[2] => 1 } @cases;
 is(join(' ', sort grep { !$used{$_} } keys %verb), '', '... that is played');

@@ -53,9 +53,9 @@ SELECT is((SELECT parameters || to_jsonb(sensitive) || descriptions FROM promote
 SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'token')$$),
     '(parameter_set,ecomm/production,keep,[])',
     'one that is not there is kept so');
-SELECT matches(pg_temp.says($$remove_parameters('ecomm', 'production')$$),
+SELECT matches(pg_temp.says($$clear_parameters('ecomm', 'production')$$),
     '^\(parameter_set,ecomm/production,delete,', 'all go');
-SELECT is(pg_temp.says($$remove_parameters('ecomm', 'production')$$), '(parameter_set,ecomm/production,keep,[])',
+SELECT is(pg_temp.says($$clear_parameters('ecomm', 'production')$$), '(parameter_set,ecomm/production,keep,[])',
     '... once');
 SELECT is(pg_temp.says($$remove_parameter('ecomm', 'production', 'x')$$), '(parameter_set,ecomm/production,keep,[])',
     'of none nothing is removed');
@@ -70,7 +70,7 @@ SELECT matches(pg_temp.says(call, role), expected, role || ': ' || call) FROM (V
     ('p_registers', $$set_parameters('ecomm', 'production', '[]')$$, '^PM101'),
     ('p_registers', $$set_parameters('ecomm', 'staging', '{"x": 1}')$$, '^PM701'),
     ('p_registers', $$set_parameters('nowhere', 'production', '{"x": 1}')$$, '^PM701'),
-    ('p_registers', $$remove_parameters('ecomm', 'staging')$$, '^PM701'),
+    ('p_registers', $$clear_parameters('ecomm', 'staging')$$, '^PM701'),
     ('p_configures', $$set_parameters('ecomm', 'production', '{"x": 1}')$$, '^PM701'),
     ('p_configures', $$remove_parameter('ecomm', 'production', 'x')$$, '^PM701'),
     ('none', $$set_parameters('ecomm', 'nowhere', '{"x": 1}')$$, '^PM002'),

@@ -139,7 +139,7 @@ INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view')
     ('promote_test_forger', 'impersonate');
 SET LOCAL ROLE promote_test_forger;
 SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory',
-    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, 'PM303', NULL, 'not into the audit log');
+    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, '42501', NULL, 'not into the audit log');
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision,
     bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle,
     version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$,

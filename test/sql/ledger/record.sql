@@ -170,6 +170,7 @@ SELECT ok(pg_temp.is_covered(own.oid, event) OR name = 'config' AND event = 4, n
  -- a configuration is nothing until a revision names it, which is recorded
  ORDER BY name, event;
 SET LOCAL client_min_messages = warning;
+SET CONSTRAINTS ALL IMMEDIATE;
 SELECT matches((pg_temp.refusal(format('TRUNCATE promote.%I CASCADE', name))).state, 'PM30[13]', 'TRUNCATE ' || name)
     FROM own ORDER BY name;
 SELECT throws_ok(s, 'PM303', NULL, s) FROM unnest(ARRAY[

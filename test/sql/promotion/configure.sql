@@ -13,7 +13,7 @@ SELECT is(pg_temp.lines($$SELECT destination, old_revision, new_revision, deploy
         'channel add -> ""stable"" 1\n.size add -> ""small"" 1\n.tier add -> ""x"" 1")', 'the first revision');
 SELECT is(pg_temp.lines($$SELECT origin, version_constraint, release_channel, overrides, message, source_environment,
     source_revision FROM promote.revision WHERE environment = 'prod-uswest'$$),
-    '(edit,latest,stable,"{""size"": ""small"", ""tier"": ""x""}",born,,)', 'says what was edited');
+    '(edit,latest,stable,"{""size"": ""(value)"", ""tier"": ""(value)""}",born,,)', 'says what was edited');
 SELECT is(pg_temp.lines($$SELECT new_revision, changed
     FROM promote.configure_instance('ecomm-prod-uswest-db',
     '{"tier": null, "replicas": 2, "network": {"zones": ["z"]}}', '~1')$$), '(2,t)', 'a patch and a constraint');
