@@ -16,6 +16,7 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "utils/hsearch.h"
@@ -310,8 +311,8 @@ make_key(void)
  * promote_internal.keep_digest_key() returns trigger
  *
  * BEFORE INSERT, UPDATE of the name or DELETE of project, for each row: makes a key, unless ON
- * CONFLICT finds the project there, lets it follow the name, or takes it.  A dump that is loaded
- * has the keys.
+ * CONFLICT finds the project there, lets it follow the name, or takes it.  A dump has the keys:
+ * it loads them first, but for several jobs, which load tables in any order.
  */
 Datum
 promote_keep_digest_key(PG_FUNCTION_ARGS)
@@ -324,7 +325,7 @@ promote_keep_digest_key(PG_FUNCTION_ARGS)
 	char	   *project = trigger_text(data, data->tg_trigtuple, "project");
 	Sql			sql;
 
-	if (!loading_rows())
+	if (!loading_rows() || SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
 		sql_enter(&sql);
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))

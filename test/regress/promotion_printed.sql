@@ -20,8 +20,8 @@ SELECT 'web', version, '{
 }' FROM unnest(ARRAY['1.0.0', '1.1.0', '1.2.0-dev.20260915T101500Z']) AS version;
 -- with a key, as a dump is loaded, so that digests are the same each time
 SET row_security = off;
-INSERT INTO promote.project (project) VALUES ('shop');
 INSERT INTO promote.project_key (project, digest_key) VALUES ('shop', sha256('shop'));
+INSERT INTO promote.project (project) VALUES ('shop');
 RESET row_security;
 INSERT INTO promote.environment (project, environment, require_proven_release)
     VALUES ('shop', 'staging', false), ('shop', 'production', false);

@@ -181,7 +181,8 @@ sub rows {
 	# settled_by is a number of the server that holds the row
 	my %row = ('promote.audit_log' => "(to_jsonb(t) - 'settled_by')::text");
 	return { map { my $row = $row{$_} // 't::text';
-		$_ => $node->query($database, "SELECT x FROM (SELECT $row FROM $_ t) AS r (x) ORDER BY x COLLATE \"C\"") } @tables };
+		$_ => $node->query($database, "SELECT x FROM (SELECT $row FROM $_ t) AS r (x) ORDER BY x COLLATE \"C\"") }
+		@tables };
 }
 
 $node->create_database('origin');

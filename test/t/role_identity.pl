@@ -6,7 +6,8 @@ use warnings;
 use Test::More;
 use PromoteTest;
 
-# There is one notion of who acts. The last refusal is shown to whom it was given, and asks only whether they are the same.
+# There is one notion of who acts. The last refusal is shown to whom it was given, and asks only whether these are
+# the same.
 is(join(' ', grep { !m{/grant/role\.c$|/base/refusal\.c$}
 	&& PromoteTest::slurp($_)
 	=~ /\bGet(?:Outer|Session|Authenticated)?UserId\(|\bsuperuser\(/ } glob('src/*.c src/*/*.c')),
