@@ -60,7 +60,7 @@ CREATE FUNCTION promote.document_schema() RETURNS jsonb
       }
     },
     "parameters": {
-      "description": "What placeholders stand for, without values of those that are sensitive, which stay as they are.",
+      "description": "What placeholders stand for. The string (sensitive value) stands for what is there.",
       "type": "array",
       "items": {
         "type": "object", "required": ["environment"], "additionalProperties": false,
@@ -265,17 +265,22 @@ REVOKE ALL ON FUNCTION promote.apply_text(text, boolean, boolean, text) FROM PUB
 COMMENT ON FUNCTION promote.apply_text(text, boolean, boolean, text) IS
 'promote.apply_document with the document as a text, YAML or JSON';
 
-CREATE FUNCTION promote_internal.with_kept_parameters(element jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION promote_internal.parameters_for_document(element jsonb)
+    RETURNS TABLE (present jsonb, masked jsonb, told jsonb)
+    LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
-        SELECT $1 || pg_catalog.jsonb_build_object('parameters', COALESCE((
-                   SELECT pg_catalog.jsonb_object_agg(p.key, p.value)
-                     FROM promote.parameter_set AS s
-                    CROSS JOIN LATERAL pg_catalog.jsonb_each(s.parameters) AS p
-                    WHERE s.project = $1 ->> 'project' AND s.environment = $1 ->> 'environment'
-                      AND p.key = ANY (s.sensitive) AND $1 -> 'sensitive' OPERATOR(pg_catalog.?) p.key), '{}')
-                   || COALESCE($1 -> 'parameters', '{}'));
+        SELECT pg_catalog.jsonb_build_object('parameters', s.parameters),
+               pg_catalog.jsonb_build_object('parameters', s.parameters || COALESCE(m.masks, '{}')),
+               $1 || CASE WHEN m.names @> ($1 -> 'sensitive') AND m.names <@ ($1 -> 'sensitive')
+                     THEN pg_catalog.jsonb_build_object('sensitive', m.names) ELSE '{}' END
+          FROM (SELECT) AS one
+          LEFT JOIN promote.parameter_set AS s ON s.project = $1 ->> 'project' AND s.environment = $1 ->> 'environment'
+         CROSS JOIN LATERAL (
+              SELECT pg_catalog.jsonb_object_agg(n.name, '(sensitive value)')
+                         FILTER (WHERE $1 -> 'sensitive' OPERATOR(pg_catalog.?) n.name) AS masks,
+                     pg_catalog.to_jsonb(s.sensitive) AS names
+                FROM pg_catalog.unnest(s.sensitive) AS n (name)) AS m;
     END;
-REVOKE ALL ON FUNCTION promote_internal.with_kept_parameters(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.with_kept_parameters(jsonb) IS
-'What a document says of an environment''s parameters, with the values of sensitive ones that are there and that it names without their values';
+REVOKE ALL ON FUNCTION promote_internal.parameters_for_document(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.parameters_for_document(jsonb) IS
+'An environment''s parameters as they are, NULL where there are none, with masks for those that are sensitive and that a document''s element says to be, and that element, with the names of sensitive ones in the order that they have';

@@ -42,7 +42,7 @@ CREATE TABLE promote.parameter_set (
         CHECK (promote_internal.check_value(
             pg_catalog.array_position(sensitive, NULL) IS NULL AND parameters OPERATOR(pg_catalog.?&) sensitive,
             'sensitive parameters', 'One of them is no parameter of the environment.',
-            'Name parameters that there are.')),
+            'Name parameters that there are, and give values to those that are new.')),
     CONSTRAINT parameter_set_descriptions_check
         CHECK (promote_internal.check_descriptions(descriptions, parameters))
 );

@@ -21,9 +21,7 @@ CREATE TABLE promote.project (
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     pruned      bigint,
     CONSTRAINT project_pkey PRIMARY KEY (project),
-    -- deferred, because the trigger takes or renames the key before the row
-    CONSTRAINT project_key_fkey FOREIGN KEY (project)
-        REFERENCES promote.project_key (project) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT project_key_fkey FOREIGN KEY (project) REFERENCES promote.project_key (project),
     CONSTRAINT project_attributes_check
         CHECK (promote_internal.check_object(attributes, 'attributes')),
     CONSTRAINT project_request_check CHECK (request >= 0)
@@ -41,11 +39,18 @@ CREATE FUNCTION promote_internal.keep_digest_key() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_keep_digest_key';
 REVOKE ALL ON FUNCTION promote_internal.keep_digest_key() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.keep_digest_key() IS
-'Gives a new project a random key, takes it with the project, and lets it follow its name; leaves rows alone that a dump loads, which has the keys';
--- before the row, so that what is recorded of a new project has digests, and what goes with its project has none any more
-CREATE TRIGGER keep_digest_key BEFORE INSERT OR UPDATE OF project OR DELETE ON promote.project
+'Gives a new project a random key, and a new name the key of the old one; leaves rows alone that a dump loads, which has the keys';
+CREATE FUNCTION promote_internal.drop_digest_key() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_drop_digest_key';
+REVOKE ALL ON FUNCTION promote_internal.drop_digest_key() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.drop_digest_key() IS
+'Takes the key of a project, or of a name, that is no more';
+CREATE TRIGGER keep_digest_key BEFORE INSERT OR UPDATE OF project ON promote.project
     FOR EACH ROW EXECUTE FUNCTION promote_internal.keep_digest_key();
 ALTER TABLE promote.project ENABLE ALWAYS TRIGGER keep_digest_key;
+CREATE TRIGGER drop_digest_key AFTER UPDATE OF project OR DELETE ON promote.project
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.drop_digest_key();
+ALTER TABLE promote.project ENABLE ALWAYS TRIGGER drop_digest_key;
 
 -- Only the owner may call this: whoever may can try values until the digest is right.
 CREATE FUNCTION promote.config_digest(project text, params jsonb) RETURNS bytea

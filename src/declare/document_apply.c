@@ -242,6 +242,48 @@ apply_element(Applying *applying, const DocumentElement *element)
 	document_say(applying, &declaration);
 }
 
+/* Put what the document masks into elements of a section.  Does any row differ from what it says then? */
+static bool
+complete(Applying *applying, List *elements)
+{
+	DeclaredKind *kind = declare_kind(applying->section->kind);
+	Sql			look = looking(applying);
+	bool		differs = false;
+	ListCell   *cell;
+
+	foreach(cell, elements)
+	{
+		DocumentElement *element = lfirst(cell);
+		Declaration declaration;
+
+		applying->place = element->place;
+		element->given = applying->section->complete(applying->sql, element->given);
+		declare_row(&look, kind, element->given, DECLARE_WHOLE, &declaration);
+		differs |= strcmp(declaration.action, "keep") != 0;
+	}
+	applying->place = 0;
+	return differs;
+}
+
+/*
+ * What the document says of a section: a list of DocumentElement *.  What keeps a part of what is there is read again
+ * where it is going to be written, under the locks of the verbs that write it, so that nobody's change gets lost.
+ */
+static List *
+read_section(Applying *applying, DocumentSection *section)
+{
+	static Statement hold = {"SELECT FROM promote.environment AS e WHERE e.project = $1"
+		" ORDER BY e.environment COLLATE \"C\" FOR NO KEY UPDATE OF e"};
+	List	   *elements = section_elements(applying->sql, section, applying->project, applying->document);
+
+	if (!section->complete || !complete(applying, elements))
+		return elements;
+	sql_call(applying->sql, &hold, SQL_LOCK, SQL_CALL(AS_TEXT(applying->project)));
+	elements = section_elements(applying->sql, section, applying->project, applying->document);
+	complete(applying, elements);
+	return elements;
+}
+
 /* Make the rows of a section what the document says. */
 static void
 apply_section(Applying *applying, DocumentSection *section)
@@ -250,7 +292,7 @@ apply_section(Applying *applying, DocumentSection *section)
 	ListCell   *cell;
 
 	applying->section = section;
-	elements = section_elements(applying->sql, section, applying->project, applying->document);
+	elements = read_section(applying, section);
 	foreach(cell, elements)
 	{
 		const DocumentElement *element = lfirst(cell);

@@ -10,6 +10,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "compose/censor.h"
+#include "declare/document.h"
 #include "declare/section.h"
 #include "declare/statement.h"
 #include "json/builder.h"
@@ -18,17 +20,23 @@
 
 #define OF_ITS_BUNDLES "t.bundle IN (SELECT c.bundle FROM promote.component AS c WHERE c.project = $1)"
 
+/* What is over is history, which no document tells. */
+#define IN_USE "t.project = $1 AND EXISTS (SELECT FROM promote.environment AS e" \
+	" WHERE e.project = t.project AND e.environment = t.environment AND e.archived_at IS NULL)"
+
 /* Values of sensitive parameters are in no document. */
-#define SHOWN_PARAMETERS "(SELECT s.project, s.environment, s.parameters OPERATOR(pg_catalog.-) s.sensitive AS parameters," \
-	" s.sensitive, s.descriptions FROM promote.parameter_set AS s)"
+#define SHOWN_PARAMETERS "(SELECT s.project, s.environment, s.parameters || COALESCE(m.masks, '{}') AS parameters," \
+	" m.names AS sensitive, s.descriptions FROM promote.parameter_set AS s" \
+	" CROSS JOIN LATERAL (SELECT pg_catalog.jsonb_object_agg(n, '" SENSITIVE_MASK "') AS masks," \
+	"  COALESCE(pg_catalog.array_agg(n ORDER BY n), '{}') AS names FROM pg_catalog.unnest(s.sensitive) AS n) AS m)"
 
 DocumentSection document_sections[] = {
 	{.name = "project",.kind = "project",.single = true},
 	{.name = "bundles",.kind = "bundle",.of_project = OF_ITS_BUNDLES,.shared = true},
 	{.name = "releases",.kind = "bundle_release",.of_project = OF_ITS_BUNDLES,.shared = true},
 	{.name = "environments",.kind = "environment"},
-	{.name = "parameters",.kind = "parameter_set",.leaves = true,.rows = SHOWN_PARAMETERS,
-	.completion = "promote_internal.with_kept_parameters"},
+	{.name = "parameters",.kind = "parameter_set",.of_project = IN_USE,.leaves = true,.rows = SHOWN_PARAMETERS,
+	.complete = document_unmask_parameters},
 	{.name = "components",.kind = "component"},
 	{.name = "dependencies",.kind = "component_dependency",.leaves = true},
 	{.name = "paths",.kind = "promotion_path",.leaves = true},
@@ -38,7 +46,7 @@ DocumentSection document_sections[] = {
 	{.name = "freezes",.kind = "freeze_window",.leaves = true},
 	{.name = "change_windows",.kind = "change_window",.leaves = true},
 	{.name = "policies",.kind = "policy",.leaves = true},
-	{.name = "instances",.kind = "instance"}
+	{.name = "instances",.kind = "instance",.of_project = IN_USE}
 };
 
 const int	document_section_count = lengthof(document_sections);
@@ -130,9 +138,8 @@ make_statements(DocumentSection *section)
 
 	make_keys(statements, &keys);
 	given = psprintf("pg_catalog.jsonb_array_elements($2) WITH ORDINALITY AS e (element, place)"
-					 " CROSS JOIN LATERAL (SELECT %s(e.element%s) AS element) AS g"
+					 " CROSS JOIN LATERAL (SELECT e.element%s AS element) AS g"
 					 " CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s, g.element) AS r",
-					 section->completion ? section->completion : "",
 					 of_project ? " || pg_catalog.jsonb_build_object('project', $1)" : "", table);
 	section->list = (Statement) {
 		.text = psprintf("SELECT %s FROM %s AS t WHERE %s%s%s AND NOT EXISTS (SELECT FROM %s WHERE %s) ORDER BY %s",

@@ -21,7 +21,7 @@ typedef struct DocumentSection
 	const char *kind;
 	const char *of_project;		/* which rows t are of project $1; NULL: those with that project */
 	const char *rows;			/* the rows as documents have them; NULL: all of the table */
-	const char *completion;		/* function that adds what documents leave out to an element; NULL: none does */
+	Jsonb	   *(*complete) (const Sql *sql, const Jsonb *given);	/* puts in what documents mask; NULL: nothing is */
 	bool		single;			/* is it one row, and no array? */
 	bool		shared;			/* do other projects use the rows, so that none is deleted? */
 	bool		leaves;			/* does nothing refer to the rows, so that they are deleted before all else? */

@@ -71,8 +71,8 @@ read_columns(const Sql *sql, const DeclaredKind *kind, KindStatements *statement
 }
 
 /*
- * Read the foreign keys of a table, or those to it, but for deferred ones, which a trigger sees
- * to: a list of ForeignKey *.
+ * Read the foreign keys of a table, or those to it, but for those to the keys of projects,
+ * which come with them: a list of ForeignKey *.
  */
 static List *
 read_foreign_keys(const Sql *sql, const char *table, bool referring)
@@ -83,7 +83,8 @@ read_foreign_keys(const Sql *sql, const char *table, bool referring)
 		" WITH ORDINALITY AS n (refers, referred, place)"
 		" JOIN pg_catalog.pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = n.refers"
 		" JOIN pg_catalog.pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = n.referred"
-		" WHERE k.contype = 'f' AND NOT k.condeferred AND CASE WHEN $2 THEN k.confrelid ELSE k.conrelid END = $1"
+		" WHERE k.contype = 'f' AND k.confrelid <> 'promote.project_key'::pg_catalog.regclass"
+		" AND CASE WHEN $2 THEN k.confrelid ELSE k.conrelid END = $1"
 		" GROUP BY k.oid, k.conname, o.relname, o.relnamespace ORDER BY o.relname, k.conname");
 	MemoryContext kept = CurrentMemoryContext;
 	SqlRows		rows = sql_run(sql, &read, AS_OID(table_oid(table)), AS_BOOL(referring));

@@ -32,6 +32,7 @@
 #include "ledger/guard.h"
 
 PG_FUNCTION_INFO_V1(promote_keep_digest_key);
+PG_FUNCTION_INFO_V1(promote_drop_digest_key);
 PG_FUNCTION_INFO_V1(promote_config_digest);
 PG_FUNCTION_INFO_V1(promote_digest_config);
 PG_FUNCTION_INFO_V1(promote_config_params);
@@ -310,31 +311,55 @@ make_key(void)
 /*
  * promote_internal.keep_digest_key() returns trigger
  *
- * BEFORE INSERT, UPDATE of the name or DELETE of project, for each row: makes a key, unless ON
- * CONFLICT finds the project there, lets it follow the name, or takes it.  A dump has the keys:
- * it loads them first, but for several jobs, which load tables in any order.
+ * BEFORE INSERT or UPDATE of the name of project, for each row: makes a key, unless ON CONFLICT
+ * finds the project there, or gives a new name the same.  A dump has the keys: it loads them first,
+ * but for several jobs, which load tables in any order.
  */
 Datum
 promote_keep_digest_key(PG_FUNCTION_ARGS)
 {
 	static Statement insert = {"INSERT INTO promote.project_key (project, digest_key) VALUES ($1, $2)"
 		" ON CONFLICT ON CONSTRAINT project_key_pkey DO NOTHING"};
-	static Statement rename = {"UPDATE promote.project_key AS k SET project = $2 WHERE k.project = $1"};
-	static Statement take = {"DELETE FROM promote.project_key AS k WHERE k.project = $1"};
+	static Statement copy = {"INSERT INTO promote.project_key (project, digest_key)"
+		" SELECT $2, k.digest_key FROM promote.project_key AS k WHERE k.project = $1"};
 	TriggerData *data = trigger_data(fcinfo, "project", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
-	char	   *project = trigger_text(data, data->tg_trigtuple, "project");
+	char	   *project = trigger_text(data, trigger_row(data), "project");
+	char	   *old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+		trigger_text(data, data->tg_trigtuple, "project") : NULL;
 	Sql			sql;
 
 	if (!loading_rows() || SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
 		sql_enter(&sql);
-		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		if (!old)
 			guarded_run(&sql, &insert, AS_TEXT(project), AS_BYTEA(make_key()));
-		else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-			guarded_run(&sql, &take, AS_TEXT(project));
-		else
-			guarded_run(&sql, &rename, AS_TEXT(project), AS_TEXT(trigger_text(data, data->tg_newtuple, "project")));
+		else if (strcmp(old, project) != 0)
+			guarded_run(&sql, &copy, AS_TEXT(old), AS_TEXT(project));
 		sql_leave(&sql);
 	}
-	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+	return PointerGetDatum(trigger_row(data));
+}
+
+/*
+ * promote_internal.drop_digest_key() returns trigger
+ *
+ * AFTER DELETE or UPDATE of the name of project, for each row: the key of a name that is no more
+ * goes, when no project refers to it any longer.
+ */
+Datum
+promote_drop_digest_key(PG_FUNCTION_ARGS)
+{
+	static Statement drop = {"DELETE FROM promote.project_key AS k WHERE k.project = $1"};
+	TriggerData *data = trigger_data(fcinfo, "project", TRIGGER_EVENT_ROW);
+	char	   *old = trigger_text(data, data->tg_trigtuple, "project");
+	Sql			sql;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) ||
+		strcmp(old, trigger_text(data, data->tg_newtuple, "project")) != 0)
+	{
+		sql_enter(&sql);
+		guarded_run(&sql, &drop, AS_TEXT(old));
+		sql_leave(&sql);
+	}
+	return PointerGetDatum(NULL);
 }

@@ -145,7 +145,7 @@ refuse_archived(const InstanceKey *key)
 			(errcode(PM_ARCHIVED),
 			 errmsg("environment \"%s-%s\" is archived", key->project, key->environment),
 			 errdetail("Its history is there, and nothing is done with it any more."),
-			 errhint("Fork it under another name, or open the name again by promote.fork_environment.")));
+			 errhint("Open the name again by promote.register_environment, or as a fork by promote.fork_environment.")));
 }
 
 /* Refuse an instance, or an environment, that is archived: PM_ARCHIVED. */

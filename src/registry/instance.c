@@ -87,7 +87,7 @@ require_instance(const Sql *sql, const InstanceKey *key)
 			 missing == 0 ? errdetail("There is no project \"%s\".", names[0]) :
 			 missing == 3 ? errdetail("Its project, environment and component exist.") :
 			 errdetail("Project \"%s\" has no %s \"%s\".", names[0], parts[missing], names[missing]),
-			 errhint("Check the spelling, or INSERT the row into promote.%s.", parts[missing])));
+			 errhint("Check the spelling, or register it by promote.register_%s.", parts[missing])));
 }
 
 /* Refuse an environment that does not exist: PM_NOT_FOUND; read_only: by the active snapshot. */

@@ -293,6 +293,6 @@ refuse_no_release(const Sql *sql, const char *bundle, const char *version_constr
 					strcmp(release_channel, VERSION_DEVELOPMENT) == 0 ? "+dev" : ""),
 			 rows.count == 0 ? errdetail("The bundle has no releases.") :
 			 errdetail("The newest releases are %s.", names_joined(sql_texts(&rows))),
-			 rows.count == 0 ? errhint("Publish one: INSERT INTO promote.bundle_release.") :
+			 rows.count == 0 ? errhint("Publish one by promote.publish_release.") :
 			 errhint("Use a constraint that one of them satisfies; prereleases need +dev behind it.")));
 }

@@ -295,7 +295,7 @@ take_number(const Sql *sql, PromotionRequest *request)
 				(errcode(PM_NOT_FOUND),
 				 errmsg("there is no project \"%s\"", request->project),
 				 errdetail("Requests are opened within a project."),
-				 errhint("Check the spelling, or INSERT the row into promote.project.")));
+				 errhint("Check the spelling, or register it by promote.register_project.")));
 	request->number = sql_int(&rows, 0);
 }
 
@@ -312,7 +312,7 @@ require_environment(const Sql *sql, const PromotionRequest *request, const char 
 				(errcode(PM_NOT_FOUND),
 				 errmsg("there is no environment \"%s\" of project \"%s\"", environment, request->project),
 				 errdetail("A request is from one environment to another."),
-				 errhint("Check the spelling, or INSERT the row into promote.environment.")));
+				 errhint("Check the spelling, or register it by promote.register_environment.")));
 	return sql_bool(&rows, 0);
 }
 

@@ -18,6 +18,13 @@ my ($status, undef, $errors) = $node->psql('first', <<"SQL");
 \\i $fixtures/ecomm.sql
 \\i $fixtures/shop.sql
 SELECT promote.register_environment('shop', 'canary', 'Yes: "no" # not', '{"on": "off", "n": 1.50}');
+SELECT promote.set_parameters('shop', 'canary', '{"zone": "eu", "token": "hush", "pin": "hush"}', '{token}');
+SELECT promote.set_parameters('shop', 'staging', '{"token": "hush"}', '{token}', '{"token": "of the gateway"}');
+UPDATE promote.parameter_set SET sensitive = '{token,pin}' WHERE environment = 'canary';
+SELECT promote.register_environment('shop', 'over');
+SELECT promote.register_instance('shop', 'over', 's1');
+SELECT promote.set_parameters('shop', 'over', '{"zone": "none"}');
+SELECT promote.archive_environment('shop-over');
 SELECT promote.set_environment_rules('shop', 'production', required_soak => '1 day 2 hours',
 	require_structure => 'staging');
 SELECT promote.set_promotion_path('shop', 'staging', 'production', e'one\\ntwo\\n');

@@ -175,6 +175,35 @@ SELECT count(*) FROM promote.apply_document(pg_temp.shop('instances', '{"environ
 SELECT is(message, 'from git', 'a message is that of the revision') FROM promote.revision AS r
  WHERE r.project = 'shop' AND r.environment = 'staging' AND r.component = 's5' ORDER BY r.revision DESC LIMIT 1;
 
+-- ---- parameters ----
+SELECT promote.set_parameters('shop', 'dev', '{"zone": "eu", "token": "hush-token"}', '{token}') \g /dev/null
+CREATE FUNCTION pg_temp.parameters(part jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT pg_temp.shop('parameters', '{"environment": "dev"}', part)
+$$;
+CREATE FUNCTION pg_temp.kept() RETURNS text LANGUAGE sql AS $$
+    SELECT s.parameters::text || s.sensitive::text FROM promote.parameter_set AS s
+     WHERE s.project = 'shop' AND s.environment = 'dev'
+$$;
+SELECT is(promote.export_project('shop') #> '{parameters,0}', '{"environment": "dev", "parameters": {"zone": "eu",
+    "token": "(sensitive value)"}, "sensitive": ["token"]}', 'parameters: sensitive ones are masked');
+SELECT is(string_agg(DISTINCT action, ' '), 'keep', '... and kept')
+  FROM promote.apply_document(promote.export_project('shop'), prune => true);
+SELECT matches(pg_temp.applies(pg_temp.parameters('{"parameters": {"zone": "us", "token": "(sensitive value)"}}')),
+    '^parameter_set shop/dev change', 'another one is changed');
+SELECT is(pg_temp.kept(), '{"zone": "us", "token": "hush-token"}{token}', '... the value that is masked stays');
+SELECT matches(pg_temp.applies(pg_temp.parameters('{"sensitive": null}')),
+    '^PM111 .*parameters.token is \(sensitive value\)', 'whoever takes the mark away has to say the value');
+SELECT matches(pg_temp.applies(pg_temp.parameters('{"parameters": {"pin": "(sensitive value)"},
+    "sensitive": ["pin", "token"]}')), '^PM111 .*parameters.pin is', '... as of a new one');
+SELECT matches(pg_temp.applies(pg_temp.parameters('{"parameters": {"token": "louder"}}')),
+    '^parameter_set shop/dev change', 'a value that is given is taken');
+SELECT is(pg_temp.kept(), '{"zone": "us", "token": "louder"}{token}', '... and the others stay');
+SELECT matches(pg_temp.applies(pg_temp.parameters('{"parameters": {"token": null}, "sensitive": null}')),
+    '^parameter_set shop/dev change', 'one that is left out');
+SELECT is(pg_temp.kept(), '{"zone": "us"}{}', '... goes with its mark');
+SELECT matches(pg_temp.applies(promote.export_project('shop') - 'parameters', ', prune => true'),
+    '^parameter_set shop/dev delete', 'all go when the document has none');
+
 -- ---- masks in arrays ----
 INSERT INTO promote.bundle_release (bundle, version, params_schema)
 VALUES ('service', '1.1.0', '{"properties": {"size": {"maximum": 100},

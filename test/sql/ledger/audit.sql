@@ -139,7 +139,12 @@ INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view')
     ('promote_test_forger', 'impersonate');
 SET LOCAL ROLE promote_test_forger;
 SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory',
-    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, '42501', NULL, 'not into the audit log');
+    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, '42501', NULL, 'nobody takes a place among the events');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION promote_internal.next_position(), promote_internal.settled_by(bigint) TO promote_test_forger;
+SET LOCAL ROLE promote_test_forger;
+SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory',
+    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, 'PM303', NULL, '... nor writes into the log');
 SELECT throws_ok($$INSERT INTO promote.deployment (project, environment, component, deployment, action, revision,
     bundle, version, rendered_digest, diff) SELECT project, environment, component, 4, action, revision, bundle,
     version, rendered_digest, diff FROM promote.deployment WHERE environment = 'production' AND deployment = 3$$,

@@ -123,9 +123,8 @@ SELECT is(pg_temp.params('ecomm-production-db') -> 'replicas', '4', 'and changes
 -- HMAC-SHA256, by the key of the project, of "call" and the plain digest.
 CREATE FUNCTION pg_temp.keyed(document jsonb) RETURNS bytea LANGUAGE sql AS $$
     WITH pad AS (
-        SELECT v.byte, string_agg(set_byte('\x00', 0, (CASE WHEN n < 32 THEN get_byte(k.digest_key,
-            n) ELSE 0 END) # v.byte),
-                                  '' ORDER BY n) AS bytes
+        SELECT v.byte, string_agg(set_byte('\x00', 0,
+                   (CASE WHEN n < 32 THEN get_byte(k.digest_key, n) ELSE 0 END) # v.byte), '' ORDER BY n) AS bytes
           FROM promote.project_key AS k, generate_series(0, 63) AS n, (VALUES (54), (92)) AS v (byte)
          WHERE k.project = 'ecomm' GROUP BY v.byte)
     SELECT sha256(o.bytes || sha256(i.bytes || 'call' || promote.jsonb_digest(document))) FROM pad AS i, pad AS o

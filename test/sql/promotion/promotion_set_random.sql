@@ -10,8 +10,8 @@ SELECT 'api', v, '{"properties": {"own": {"$md.copyable": false}, "size": {"type
   FROM unnest(ARRAY['1.0.0', '1.1.0']) AS v;
 -- as a dump is loaded, with one key
 SET LOCAL row_security = off;
-INSERT INTO promote.project (project) VALUES ('pone'), ('ptwo');
 INSERT INTO promote.project_key (project, digest_key) VALUES ('pone', sha256('key')), ('ptwo', sha256('key'));
+INSERT INTO promote.project (project) VALUES ('pone'), ('ptwo');
 RESET row_security;
 INSERT INTO promote.environment (project, environment, promotion_mode, require_proven_release, require_plan)
 SELECT p, e, CASE e WHEN 'd' THEN 'merge' ELSE 'replace' END, false, false
