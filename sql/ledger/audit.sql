@@ -7,8 +7,7 @@ CREATE FUNCTION promote_internal.check_audit(project text, seq bigint, event tex
 COMMENT ON FUNCTION promote_internal.check_audit(text, bigint, text, bytea, bytea) IS
 'Whether a row can be a link of a chain: the project is a name or *, places count from 1, hashes have 32 bytes, and only the first row has no previous hash';
 
--- The order of events, see event.sql. The sequence is in no dump: the first event after a restore goes on behind those that
--- were loaded.
+-- The order of events, see event.sql. The sequence is in no dump: it is moved behind each row that is loaded.
 CREATE SEQUENCE promote_internal.event_position;
 COMMENT ON SEQUENCE promote_internal.event_position IS 'The position that an event was given last';
 
@@ -19,14 +18,14 @@ REVOKE ALL ON FUNCTION promote_internal.next_position() FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.next_position() IS
 'The position of a new event, behind all that were given before. The transaction has a number before it gets one';
 
--- Not immutable, but that is what a generated column asks for. It depends on the position, so that it is computed for
--- each row, after that.
+-- Not immutable, and it may move the sequence, but that is what a generated column asks for. It depends on the position,
+-- so that it is computed for each row, after that.
 CREATE FUNCTION promote_internal.settled_by("position" bigint) RETURNS xid8
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'promote_settled_by';
 REVOKE ALL ON FUNCTION promote_internal.settled_by(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.settled_by(bigint) IS
-'The transaction that begins next: once all before it have ended, no event comes up before this position any more';
+'The transaction that begins next: once all before it have ended, no event comes up before this position any more. Moves the sequence behind a position that was not drawn from it';
 
 CREATE TABLE promote.audit_log (
     project       text COLLATE "C" NOT NULL,

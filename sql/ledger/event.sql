@@ -111,12 +111,15 @@ COMMENT ON FUNCTION promote.events(bigint, integer, text, text, text[]) IS
 CREATE FUNCTION promote_internal.settled_position(after_position bigint) RETURNS bigint
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     BEGIN ATOMIC
-        SELECT COALESCE(pg_catalog.max(e.position), $1)
-          FROM (SELECT a.position,
-                       pg_catalog.bool_and(a.settled_by <= (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())))
-                           OVER (ORDER BY a.position) AS settled
-                  FROM promote.audit_log AS a WHERE a.position > $1 ORDER BY a.position) AS e
-         WHERE e.settled;
+        SELECT COALESCE(
+            (SELECT a.position FROM promote.audit_log AS a
+              WHERE a.position > $1
+                AND a.position < COALESCE(
+                    (SELECT u.position FROM promote.audit_log AS u
+                      WHERE u.position > $1
+                        AND u.settled_by > (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()))
+                      ORDER BY u.position LIMIT 1), 9223372036854775807)
+              ORDER BY a.position DESC LIMIT 1), $1);
     END;
 REVOKE ALL ON FUNCTION promote_internal.settled_position(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.settled_position(bigint) IS

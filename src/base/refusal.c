@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -290,12 +291,12 @@ keep_last(const char *document)
 
 /*
  * An error is about to be logged and sent.  One that is no refusal makes the one before no longer the last.  Where the
- * client gets the document for DETAIL, the log keeps the text.
+ * client gets the document for DETAIL, the log keeps the text.  What a parallel worker sends its leader raises again.
  */
 static void
 on_error(ErrorData *error)
 {
-	if (error->elevel == ERROR && !in_error_recursion_trouble())
+	if (error->elevel == ERROR && !IsParallelWorker() && !in_error_recursion_trouble())
 	{
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_TO_CATEGORY(PM_NOT_FOUND))
 			forget_last();

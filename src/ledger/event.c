@@ -42,32 +42,50 @@ PG_FUNCTION_INFO_V1(promote_remove_consumer);
 PG_FUNCTION_INFO_V1(promote_next_events);
 PG_FUNCTION_INFO_V1(promote_acknowledge_events);
 
+#define FOLLOWED 1000			/* positions that are left out behind one that was loaded */
 #define FEW_EVENTS 1000			/* that are read where no number is said */
 #define MANY_EVENTS 100000		/* that can be read at once */
 
 /* ---- positions ---- */
 
+static Oid	sequence = InvalidOid;
+static int64 passed = 0;		/* the sequence is not below this */
+
+/* Look the sequence up, which is another one where the extension was made anew. */
+static void
+find_sequence(void)
+{
+	Oid			found = get_relname_relid("event_position", get_namespace_oid("promote_internal", false));
+
+	if (found == sequence)
+		return;
+	sequence = found;
+	passed = 0;
+}
+
 /*
- * Move the sequence behind all rows that were loaded: a dump does not have it.  Once in a backend this takes a look at
- * the last row, by the index.
+ * Move the sequence behind a row that is loaded: a dump does not have it.  It goes some way further, so that this is
+ * not done for each row.  Positions that nobody has are gaps.
  */
 static void
-follow_loaded(Oid sequence)
+follow_loaded(int64 position)
 {
-	static Statement behind = {"SELECT FROM (SELECT a.position FROM promote.audit_log AS a ORDER BY a.position DESC LIMIT 1) AS a,"
-		" promote_internal.event_position AS p WHERE a.position > p.last_value"};
-	static Statement follow = {"SELECT pg_catalog.setval('promote_internal.event_position', a.position)"
-		" FROM (SELECT a.position FROM promote.audit_log AS a ORDER BY a.position DESC LIMIT 1) AS a,"
-		" promote_internal.event_position AS p WHERE a.position > p.last_value"};
+	static Statement behind = {"SELECT FROM promote_internal.event_position AS p WHERE p.last_value < $1"};
+	static Statement follow = {"SELECT pg_catalog.setval('promote_internal.event_position', $1)"};
+	int64		ahead = position > PG_INT64_MAX - FOLLOWED ? position : position + FOLLOWED;
 	Sql			sql;
 
 	sql_enter(&sql);
-	if (sql_run(&sql, &behind).count > 0)
+	/* nobody draws meanwhile, and no two set it */
+	LockRelationOid(sequence, ShareRowExclusiveLock);
+	if (sql_run(&sql, &behind, AS_BIGINT(position)).count > 0)
 	{
-		/* nobody gets a number meanwhile, nor moves the sequence back */
-		LockRelationOid(sequence, ShareRowExclusiveLock);
-		(void) sql_run(&sql, &follow);
+		(void) sql_run(&sql, &follow, AS_BIGINT(ahead));
+		passed = ahead;
 	}
+	else
+		passed = position;
+	UnlockRelationOid(sequence, ShareRowExclusiveLock);
 	sql_leave(&sql);
 }
 
@@ -75,23 +93,27 @@ follow_loaded(Oid sequence)
 Datum
 promote_next_position(PG_FUNCTION_ARGS)
 {
-	static Oid	followed = InvalidOid;	/* the sequence that was seen to be behind all rows */
-	Oid			sequence = get_relname_relid("event_position", get_namespace_oid("promote_internal", false));
-
 	/* the transaction's number comes before the position */
 	(void) GetTopTransactionId();
-	if (followed != sequence)
-	{
-		follow_loaded(sequence);
-		followed = sequence;
-	}
-	PG_RETURN_INT64(nextval_internal(sequence, false));
+	find_sequence();
+	passed = nextval_internal(sequence, false);
+	PG_RETURN_INT64(passed);
 }
 
-/* promote_internal.settled_by("position" bigint) returns xid8, see sql/ledger/audit.sql */
+/*
+ * promote_internal.settled_by("position" bigint) returns xid8, see sql/ledger/audit.sql
+ *
+ * A row whose position was not drawn is loaded.  Whoever draws from here on comes behind it, and whoever has
+ * drawn before has a number already.
+ */
 Datum
 promote_settled_by(PG_FUNCTION_ARGS)
 {
+	int64		position = PG_GETARG_INT64(0);
+
+	find_sequence();
+	if (position > passed)
+		follow_loaded(position);
 	PG_RETURN_FULLTRANSACTIONID(ReadNextFullTransactionId());
 }
 
@@ -192,17 +214,22 @@ refuse_position(const Consumer *consumer, int64 position, const char *detail, co
 			 errhint("%s", hint)));
 }
 
-/* Refuse a position of which promote.events cannot have shown everything. */
+/*
+ * Refuse a position of which promote.events cannot have shown everything.  Below an event that is settled nothing comes
+ * up any more, so that one at the position or behind it is looked for: the position itself may be somebody's who is
+ * still to commit.
+ */
 static void
 refuse_future(const Sql *sql, const Consumer *consumer, int64 position)
 {
 	static Statement settled = {"SELECT promote_internal.settled_position($1)"};
 	static Statement unsettled = {"SELECT FROM promote.audit_log AS a WHERE a.position > $1 AND a.position <= $2 AND a.settled_by >"
 		" (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())) LIMIT 1"};
-	static Statement last = {"SELECT FROM promote.audit_log AS a WHERE a.position >= $1 LIMIT 1"};
+	static Statement behind = {"SELECT FROM promote.audit_log AS a WHERE a.position >= $1 AND a.settled_by <="
+		" (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())) LIMIT 1"};
 	SqlRows		rows;
 
-	if (sql_run(sql, &last, AS_BIGINT(position)).count > 0 &&
+	if (sql_run(sql, &behind, AS_BIGINT(position)).count > 0 &&
 		sql_run(sql, &unsettled, AS_BIGINT(consumer->position), AS_BIGINT(position)).count == 0)
 		return;
 	rows = sql_run(sql, &settled, AS_BIGINT(consumer->position));

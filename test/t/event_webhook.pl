@@ -120,6 +120,42 @@ is_deeply([ grep { / shop-production-c2 / } lines('bad') ], [ grep { / shop-prod
 	'... they come in order');
 is($node->query('hooks', 'SELECT count(*) FROM webhook.dead_letter'), 0, '... and are put aside no more');
 
+# ---- an answer without an end ----
+
+open $flag, '>', "$dir/bad.slow" or die "cannot write: $!\n";
+close $flag;
+change(1);
+my $began = time;
+is(hook(@quick, '-a', 1, '-1', 'to-chat', $url), 0, 'a server whose answer goes on and on');
+cmp_ok(time - $began, '<', 20, '... is cut off');
+is($node->query('hooks', 'SELECT count(*) > 0 FROM webhook.dead_letter'), 't', '... and has not taken it');
+unlink "$dir/bad.slow";
+is(hook(@quick, '-r', 'to-chat', $url), 0, '... until it does');
+
+# ---- what cannot be put aside ----
+
+open $flag, '>', "$dir/bad.bad" or die "cannot write: $!\n";
+close $flag;
+$node->query('hooks', 'REVOKE INSERT ON webhook.dead_letter FROM hook');
+$from = $node->query('hooks', q{SELECT position FROM promote.consumer});
+change(10);
+is(hook(@quick, '-a', 1, '-1', 'to-chat', $url), 1, 'an event that can neither be posted nor put aside');
+is($node->query('hooks', "SELECT count(*) FROM promote.audit_log WHERE subject = 'shop-production-c2' AND position > $from
+	AND position <= (SELECT position FROM promote.consumer)"), 0, '... is not acknowledged');
+$node->query('hooks', 'GRANT INSERT ON webhook.dead_letter TO hook');
+unlink "$dir/bad.bad";
+
+# A subject of several lines, in a database that reads backslashes.
+$node->query('hooks', "ALTER DATABASE hooks SET standard_conforming_strings = off");
+$node->query('hooks', q{SELECT promote.set_freeze(E'a\n"b"\\\\', 'shop', during => '[2001-01-01,2001-01-02)')});
+is(hook(@quick, '-a', 1, '-1', 'to-chat', 'http://127.0.0.1:1/'), 0, 'names with lines and backslashes are put aside');
+$node->query('hooks', q{SELECT promote.set_freeze(E'a\n"b"\\\\', 'shop', during => '[2001-01-01,2001-01-03)')});
+is(hook(@quick, '-1', 'to-chat', $url), 0, '... and what follows them');
+is(scalar(grep { /freeze_window/ } lines('bad')), 0, '... does not overtake them');
+$node->query('hooks', 'ALTER DATABASE hooks RESET standard_conforming_strings');
+is(hook(@quick, '-r', 'to-chat', $url), 0, '... until they are taken');
+is($node->query('hooks', 'SELECT count(*) FROM webhook.dead_letter'), 0, '... all of them');
+
 # ---- what is refused ----
 
 is(hook(@quick, '-1', 'nobody', $url), 1, 'a consumer that is not there');

@@ -204,6 +204,15 @@ ANALYZE promote.audit_log;
 SELECT pg_temp.fetched() AS before \gset
 SELECT is(pg_temp.as_role('test_other', $$SELECT count(*) FROM promote.next_events('all', 10)$$), '10', 'again');
 SELECT cmp_ok(pg_temp.fetched() - :before, '<', 100::bigint, '... with statistics');
+-- a transaction that is open for long, behind which much has happened
+ALTER TABLE promote.audit_log DISABLE TRIGGER refuse_rewrite;
+UPDATE promote.audit_log SET settled_by = (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + 1)::text::xid8
+ WHERE position = (SELECT min(position) FROM promote.audit_log WHERE position > 100);
+ALTER TABLE promote.audit_log ENABLE ALWAYS TRIGGER refuse_rewrite;
+SELECT pg_temp.fetched() AS before \gset
+SELECT is(pg_temp.as_role('test_other', $$SELECT count(*) FROM promote.next_events('all', 10)$$), '0',
+    'events that are held back');
+SELECT cmp_ok(pg_temp.fetched() - :before, '<', 100::bigint, '... are not all looked at, each time that somebody asks');
 SELECT ok(p ~ 'Index Scan using audit_log_position_idx' AND p !~ 'Sort|Seq Scan|Bitmap',
     'the index is read from a position on, and nothing is sorted: ' || what)
   FROM (VALUES ('so many', pg_temp.plan('SELECT * FROM promote.events(10000, 100)')),
