@@ -266,21 +266,23 @@ COMMENT ON FUNCTION promote.apply_text(text, boolean, boolean, text) IS
 'promote.apply_document with the document as a text, YAML or JSON';
 
 CREATE FUNCTION promote_internal.parameters_for_document(element jsonb)
-    RETURNS TABLE (present jsonb, masked jsonb, told jsonb)
+    RETURNS TABLE (present jsonb, masked jsonb, told jsonb, tells boolean)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
         SELECT pg_catalog.jsonb_build_object('parameters', s.parameters),
                pg_catalog.jsonb_build_object('parameters', s.parameters || COALESCE(m.masks, '{}')),
                $1 || CASE WHEN m.names @> ($1 -> 'sensitive') AND m.names <@ ($1 -> 'sensitive')
-                     THEN pg_catalog.jsonb_build_object('sensitive', m.names) ELSE '{}' END
+                     THEN pg_catalog.jsonb_build_object('sensitive', m.names) ELSE '{}' END,
+               m.tells
           FROM (SELECT) AS one
           LEFT JOIN promote.parameter_set AS s ON s.project = $1 ->> 'project' AND s.environment = $1 ->> 'environment'
          CROSS JOIN LATERAL (
               SELECT pg_catalog.jsonb_object_agg(n.name, '(sensitive value)')
                          FILTER (WHERE $1 -> 'sensitive' OPERATOR(pg_catalog.?) n.name) AS masks,
-                     pg_catalog.to_jsonb(s.sensitive) AS names
+                     pg_catalog.to_jsonb(s.sensitive) AS names,
+                     COALESCE(pg_catalog.bool_or($1 #> ARRAY['parameters', n.name] <> '"(sensitive value)"'), false) AS tells
                 FROM pg_catalog.unnest(s.sensitive) AS n (name)) AS m;
     END;
 REVOKE ALL ON FUNCTION promote_internal.parameters_for_document(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.parameters_for_document(jsonb) IS
-'An environment''s parameters as they are, NULL where there are none, with masks for those that are sensitive and that a document''s element says to be, and that element, with the names of sensitive ones in the order that they have';
+'An environment''s parameters as they are, NULL where there are none, with masks for those that are sensitive and that a document''s element says to be, that element, with the names of sensitive ones in the order that they have, and whether it tells a value of one';

@@ -225,25 +225,36 @@ add_masked(JsonBuilder *builder, StringInfo path, const JsonbValue *value)
 }
 
 /*
+ * The paths of a document's values that are masks.  What stands there keeps its marks wherever it has come from, which
+ * only this tells of values that are too short to be looked for.
+ */
+Jsonb *
+compose_masked(const Jsonb *document)
+{
+	JsonBuilder builder;
+	JsonbValue	view;
+	StringInfoData path;
+
+	json_root(document, &view);
+	initStringInfo(&path);
+	json_begin_array(&builder);
+	add_masked(&builder, &path, &view);
+	return json_builder_finish(&builder);
+}
+
+/*
  * Try a JSON Patch on the base with its sensitive values masked.  It can copy and move values, and
- * shift elements: what comes out masked keeps its marks wherever it is, which only this tells of
- * values that are too short to be looked for.  Refuses to test what is sensitive.
+ * shift elements: what comes out masked keeps its marks wherever it is.  Refuses to test what is
+ * sensitive.
  */
 static void
 try_patch(Proposal *proposal, const Jsonb *base, const Jsonb *patch)
 {
 	Mask	   *mask = origins_mask(proposal);
-	JsonbValue	view;
-	JsonBuilder builder;
-	StringInfoData path;
 
 	mask_add_both(mask, base, proposal->parameters, NULL);
 	proposal->tried = json_try_patch(mask_leaves(mask, base), patch, SENSITIVE_MASK);
-	json_root(proposal->tried, &view);
-	initStringInfo(&path);
-	json_begin_array(&builder);
-	add_masked(&builder, &path, &view);
-	proposal->kept = json_builder_finish(&builder);
+	proposal->kept = compose_masked(proposal->tried);
 }
 
 /* What an instance's params become by an edit before its patch: its own, with the preset, if any, on top. */

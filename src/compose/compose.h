@@ -67,7 +67,7 @@ typedef struct Proposal
 	Jsonb	   *other_schemas[3];
 
 	/* The paths that keep marks in these, see mask.h; NULL: none do. */
-	Jsonb	   *kept;			/* in params, of a row or where a JSON Patch has put what is sensitive */
+	Jsonb	   *kept;			/* in params, of a row or where a JSON Patch or a document has put what is sensitive */
 	Jsonb	   *own_kept;
 	Jsonb	   *source_kept;
 	Jsonb	   *tried;			/* what a JSON Patch leaves, masked where it was sensitive before; NULL: none */
@@ -97,6 +97,7 @@ extern Jsonb *compose_own(const Proposal *proposal);
 extern Jsonb *compose_own_over_preset(const Proposal *proposal);
 extern Jsonb *compose_filled_own(const Proposal *proposal);
 extern Jsonb *compose_base(const Proposal *proposal);
+extern Jsonb *compose_masked(const Jsonb *document);
 extern Jsonb *compose_edit_base(const Proposal *proposal);
 extern Jsonb *compose_edit(Proposal *proposal, const Jsonb *base, const Jsonb *patch);
 extern Jsonb *compose_overrides(Proposal *proposal, Jsonb *base, const Jsonb *overrides);

@@ -32,6 +32,6 @@ extern void document_apply_states(Applying *applying, List *elements);
 
 /* declare/document_mark.c */
 extern Jsonb *document_unmask(const Jsonb *document, const Jsonb *present, const Jsonb *masked, char **unknown);
-extern Jsonb *document_unmask_parameters(const Sql *sql, const Jsonb *given);
+extern void document_unmask_parameters(const Sql *sql, DocumentElement *element);
 
 #endif							/* PROMOTE_DECLARE_DOCUMENT_H */

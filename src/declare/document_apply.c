@@ -132,6 +132,8 @@ lacks(Applying *applying, const char *action, const char *project, const char *e
 
 	if (grants_role_may(applying->sql->user, action, project, environment))
 		return false;
+	if (list_length(applying->missing) > MAX_TOLD)
+		return true;
 	told = project == NULL ? psprintf("\"%s\" for all projects", action) :
 		environment == NULL ? psprintf("\"%s\" for all of project \"%s\"", action, project) :
 		psprintf("\"%s\" for environment \"%s\" of project \"%s\"", action, environment, project);
@@ -225,6 +227,7 @@ apply_element(Applying *applying, const DocumentElement *element)
 	DeclaredKind *kind = declare_kind(applying->section->kind);
 	Declaration declaration;
 	Sql			look = looking(applying);
+	bool		keeps;
 
 	if (element->twice)
 		ereport(ERROR,
@@ -233,12 +236,12 @@ apply_element(Applying *applying, const DocumentElement *element)
 				 errdetail("Element %d of %s has the key of another one.", element->place, applying->section->name),
 				 errhint("Take one of them out.")));
 	declare_row(&look, kind, element->given, DECLARE_WHOLE, &declaration);
-	if (strcmp(declaration.action, "keep") != 0)
-	{
-		if (lacks_any(applying, kind, element->given, &declaration) || applying->missing != NIL)
-			return;
+	keeps = strcmp(declaration.action, "keep") == 0;
+	if (keeps ? element->tells && lacks_of_kind(applying, kind, element->given) :
+		lacks_any(applying, kind, element->given, &declaration) || applying->missing != NIL)
+		return;
+	if (!keeps)
 		declare_row(applying->sql, kind, element->given, DECLARE_WHOLE, &declaration);
-	}
 	document_say(applying, &declaration);
 }
 
@@ -257,7 +260,7 @@ complete(Applying *applying, List *elements)
 		Declaration declaration;
 
 		applying->place = element->place;
-		element->given = applying->section->complete(applying->sql, element->given);
+		applying->section->complete(applying->sql, element);
 		declare_row(&look, kind, element->given, DECLARE_WHOLE, &declaration);
 		differs |= strcmp(declaration.action, "keep") != 0;
 	}

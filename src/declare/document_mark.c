@@ -172,33 +172,33 @@ typedef struct ParametersRow
 	Jsonb	   *present;
 	Jsonb	   *masked;			/* where the document has it so, too */
 	Jsonb	   *told;			/* what the document says of it, with marks in the order that they have */
+	bool		tells;			/* does it say a value that is sensitive? */
 } ParametersRow;
 
 static const SqlField parameters_fields[] = {
-	SQL_FIELDS(ParametersRow, "p", present, masked, told)
+	SQL_FIELDS(ParametersRow, "p", present, masked, told, tells)
 };
 
 /*
- * An environment's row of parameters with the present values in the place of masks: of those alone that stay sensitive,
+ * Put the present values of an environment's parameters in the place of masks: of those alone that stay sensitive,
  * so that whoever takes a mark away has to say the value.
  */
-Jsonb *
-document_unmask_parameters(const Sql *sql, const Jsonb *given)
+void
+document_unmask_parameters(const Sql *sql, DocumentElement *element)
 {
 	static Statement read = SQL_ROWS(parameters_fields, "SELECT $*"
 									 " FROM promote_internal.parameters_for_document($1) AS p");
 	ParametersRow row;
-	SqlRows		rows = sql_run(sql, &read, AS_JSONB(given));
+	SqlRows		rows = sql_run(sql, &read, AS_JSONB(element->given));
 	char	   *unknown;
-	Jsonb	   *whole;
 
 	(void) sql_row(&rows, 0, &row);
-	whole = document_unmask(row.told, row.present, row.masked, &unknown);
+	element->given = document_unmask(row.told, row.present, row.masked, &unknown);
+	element->tells = row.tells;
 	if (unknown)
 		ereport(ERROR,
 				(errcode(PM_INVALID_DOCUMENT),
 				 errmsg("a value of an environment's parameters is not in the document"),
 				 errdetail("%s is " SENSITIVE_MASK ", and there is no such value to be kept.", unknown + 1),
 				 errhint("Write the value into the document that is applied.")));
-	return whole;
 }

@@ -190,6 +190,8 @@ configure(const StateOf *state)
 				  &proposed);
 	proposal_require_release(sql, &proposed);
 	proposed.proposal.params = params;
+	/* elements may have moved to places that no schema marks */
+	proposed.proposal.kept = compose_masked(state->params);
 	proposed.plan = true;
 	stage_write(sql, &staging, &proposed, CurrentMemoryContext, &staged);
 	say_desired(state, &desired, &proposed, desired.params ? "change" : "create");

@@ -14,6 +14,8 @@
 
 #define DOCUMENT_VERSION 1
 
+struct DocumentElement;
+
 /* A section. */
 typedef struct DocumentSection
 {
@@ -21,7 +23,7 @@ typedef struct DocumentSection
 	const char *kind;
 	const char *of_project;		/* which rows t are of project $1; NULL: those with that project */
 	const char *rows;			/* the rows as documents have them; NULL: all of the table */
-	Jsonb	   *(*complete) (const Sql *sql, const Jsonb *given);	/* puts in what documents mask; NULL: nothing is */
+	void		(*complete) (const Sql *sql, struct DocumentElement *element);	/* puts in what is masked; NULL: nothing is */
 	bool		single;			/* is it one row, and no array? */
 	bool		shared;			/* do other projects use the rows, so that none is deleted? */
 	bool		leaves;			/* does nothing refer to the rows, so that they are deleted before all else? */
@@ -35,6 +37,7 @@ typedef struct DocumentElement
 	Jsonb	   *given;			/* as declare_row takes it */
 	int32		place;			/* in the section, from 1 */
 	bool		twice;			/* does another one have its key? */
+	bool		tells;			/* a value that nobody is shown: whether it is that is for who may set it */
 } DocumentElement;
 
 extern DocumentSection document_sections[];

@@ -224,6 +224,20 @@ SELECT matches(pg_temp.users('[{"name": "c", "key": "(sensitive value)"}]'),
 SELECT matches(pg_temp.applies(pg_temp.shop('instances', '{"environment": "production", "component": "s1"}',
     '{"params": {"password": "(sensitive value)"}}')), '^PM111 .*params.password', 'a mask without a value is refused');
 
+-- What is too short to be looked for stays masked at a place that the schema does not mark.
+INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('service', '1.2.0', '{"properties":
+    {"size": {"maximum": 100}, "pair": {"items": [{"$md.sensitive": true}, {"type": "string"}]}}}');
+SELECT promote.configure_instance('shop-staging-s6', '[{"op": "replace", "path": "", "value": {"pair": ["47", "x"]}}]')
+\g /dev/null
+SELECT is(pg_temp.applies(pg_temp.shop('instances', '{"environment": "staging", "component": "s6"}',
+    '{"params": {"pair": ["x", "(sensitive value)"]}}')), 'revision shop/staging/s6 change [{"new": "(sensitive value)", '
+    '"old": "(sensitive value)", "column": "params.pair[0]"}, {"new": "(sensitive value)", "old": "(sensitive value)", '
+    '"column": "params.pair[1]"}]', 'a short value is moved, and not shown');
+SELECT is(pg_temp.params('shop-staging-s6') -> 'pair', '["x", "47"]', '... to another place');
+SELECT is(i #> '{params,pair}', '["(sensitive value)", "(sensitive value)"]', '... nor exported')
+  FROM jsonb_array_elements(promote.export_project('shop') -> 'instances') AS i
+ WHERE i @> '{"environment": "staging", "component": "s6"}';
+
 -- ---- what is refused ----
 CREATE FUNCTION pg_temp.refused(document jsonb, expected text, what text, options text DEFAULT '') RETURNS SETOF text
 LANGUAGE plpgsql AS $$
@@ -313,6 +327,19 @@ SELECT is(pg_temp.as_role('doc_rules', $$SELECT count(*) FROM promote.apply_docu
     "project": {"project":
     "mine"}}')$$), 'PM701: Role "doc_rules" has no grant "configure" for all of project "mine".',
         'a new project is everywhere''s');
+-- A value that is masked is confirmed only to who may set it.
+SELECT promote.set_parameters('shop', 'dev', '{"zone": "eu", "token": "hush-token"}', '{token}') \g /dev/null
+SELECT is(pg_temp.as_role('doc_git', format('SELECT promote.apply_document(%L, dry_run => true)',
+    pg_temp.parameters(jsonb_build_object('parameters', jsonb_build_object('token', guess))))),
+    'PM701: Role "doc_git" has no grant "register" for environment "dev" of project "shop".',
+    'nobody else is told whether a guess is right: ' || guess)
+  FROM unnest('{hush-token,other-token}'::text[]) AS guess;
+SELECT is(pg_temp.as_role('doc_git', $$SELECT string_agg(DISTINCT action, ' ')
+    FROM promote.apply_document(promote.export_project('shop'))$$), 'keep', '... and masks are kept');
+SELECT is(pg_temp.as_role('doc_git', format('SELECT promote.apply_document(%L)', promote.export_project('shop')
+    || jsonb_build_object('environments', (SELECT jsonb_agg(jsonb_build_object('environment', 'e' || n))
+        FROM generate_series(1, 50) AS n)))) ~ '"e27" of project "shop", and others\.$', true,
+    'of many grants that are missing some are said');
 SELECT promote.set_freeze('theirs', 'ecomm', reason => 'unsaid', during => '[2027-01-01, 2027-01-02)') \g /dev/null
 SELECT is(pg_temp.as_role('doc_rules', format('SELECT count(*) FROM promote.apply_document(%L)',
     promote.export_project('shop')
