@@ -23,7 +23,8 @@ typedef struct DocumentSection
 	const char *kind;
 	const char *of_project;		/* which rows t are of project $1; NULL: those with that project */
 	const char *rows;			/* the rows as documents have them; NULL: all of the table */
-	void		(*complete) (const Sql *sql, struct DocumentElement *element);	/* puts in what is masked; NULL: nothing is */
+	/* puts in what documents mask; NULL: nothing is */
+	void		(*complete) (const Sql *sql, struct DocumentElement *element);
 	bool		single;			/* is it one row, and no array? */
 	bool		shared;			/* do other projects use the rows, so that none is deleted? */
 	bool		leaves;			/* does nothing refer to the rows, so that they are deleted before all else? */
