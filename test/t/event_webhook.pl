@@ -140,8 +140,8 @@ $node->query('hooks', 'REVOKE INSERT ON webhook.dead_letter FROM hook');
 $from = $node->query('hooks', q{SELECT position FROM promote.consumer});
 change(10);
 is(hook(@quick, '-a', 1, '-1', 'to-chat', $url), 1, 'an event that can neither be posted nor put aside');
-is($node->query('hooks', "SELECT count(*) FROM promote.audit_log WHERE subject = 'shop-production-c2' AND position > $from
-	AND position <= (SELECT position FROM promote.consumer)"), 0, '... is not acknowledged');
+is($node->query('hooks', "SELECT count(*) FROM promote.audit_log WHERE subject = 'shop-production-c2'
+	AND position > $from AND position <= (SELECT position FROM promote.consumer)"), 0, '... is not acknowledged');
 $node->query('hooks', 'GRANT INSERT ON webhook.dead_letter TO hook');
 unlink "$dir/bad.bad";
 

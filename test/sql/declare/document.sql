@@ -230,9 +230,9 @@ INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('ser
 SELECT promote.configure_instance('shop-staging-s6', '[{"op": "replace", "path": "", "value": {"pair": ["47", "x"]}}]')
 \g /dev/null
 SELECT is(pg_temp.applies(pg_temp.shop('instances', '{"environment": "staging", "component": "s6"}',
-    '{"params": {"pair": ["x", "(sensitive value)"]}}')), 'revision shop/staging/s6 change [{"new": "(sensitive value)", '
-    '"old": "(sensitive value)", "column": "params.pair[0]"}, {"new": "(sensitive value)", "old": "(sensitive value)", '
-    '"column": "params.pair[1]"}]', 'a short value is moved, and not shown');
+    '{"params": {"pair": ["x", "(sensitive value)"]}}')), 'revision shop/staging/s6 change [{"new": '
+    '"(sensitive value)", "old": "(sensitive value)", "column": "params.pair[0]"}, {"new": "(sensitive value)", '
+    '"old": "(sensitive value)", "column": "params.pair[1]"}]', 'a short value is moved, and not shown');
 SELECT is(pg_temp.params('shop-staging-s6') -> 'pair', '["x", "47"]', '... to another place');
 SELECT is(i #> '{params,pair}', '["(sensitive value)", "(sensitive value)"]', '... nor exported')
   FROM jsonb_array_elements(promote.export_project('shop') -> 'instances') AS i
