@@ -295,7 +295,9 @@ CREATE FUNCTION promote_internal.carried_out(project text, environment text, com
                WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = i.changed_by LIMIT 1) AS d
          CROSS JOIN promote.instance_status AS s
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3 AND i.changed_by = i.deployed_by
-           AND s.instance = i.name AND s.status = 'in_sync';
+           -- by the key that was asked for: PostgreSQL does not reorder as many joins as the view has, and with i's columns it
+           -- would work out the status of every instance there is
+           AND s.project = $1 AND s.environment = $2 AND s.component = $3 AND s.status = 'in_sync';
     END;
 REVOKE ALL ON FUNCTION promote_internal.carried_out(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.carried_out(text, text, text) IS
