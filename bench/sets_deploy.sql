@@ -14,6 +14,7 @@ INSERT INTO promote.instance (project, environment, component) SELECT 'bench', '
 CREATE TABLE bench.deployment (LIKE promote.deployment INCLUDING ALL);
 CREATE TABLE bench.instance (LIKE promote.instance INCLUDING ALL) WITH (fillfactor = 80);
 CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL);
+ALTER TABLE bench.audit_log ALTER settled_by DROP EXPRESSION, ALTER settled_by SET DEFAULT pg_catalog.pg_current_xact_id();
 CREATE TABLE bench.approval (LIKE promote.approval INCLUDING ALL);
 CREATE TABLE bench.claim (instance text, deployment integer, fencing integer);
 CREATE TABLE bench.plan (instance text, deployment integer);

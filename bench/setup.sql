@@ -81,6 +81,8 @@ CREATE TABLE bench.config (LIKE promote.config INCLUDING ALL EXCLUDING CONSTRAIN
 CREATE TABLE bench.revision (LIKE promote.revision INCLUDING ALL);
 CREATE TABLE bench.deployment (LIKE promote.deployment INCLUDING ALL);
 CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL);
+-- what is generated there is given here, as all rows are copied whole
+ALTER TABLE bench.audit_log ALTER settled_by DROP EXPRESSION, ALTER settled_by SET DEFAULT pg_catalog.pg_current_xact_id();
 ALTER TABLE bench.config ADD FOREIGN KEY (project) REFERENCES bench.project;
 ALTER TABLE bench.revision ADD FOREIGN KEY (project, environment, component) REFERENCES bench.instance,
     ADD FOREIGN KEY (project, digest) REFERENCES bench.config,

@@ -46,7 +46,7 @@ BEGIN
                                                       'instance', i.digest)
                                    || CASE n.number WHEN 2 THEN jsonb_build_object('revision/' || r.revision, s.digest)
                                                     ELSE '{}' END END,
-                               NULL, NULL)::promote.audit_log AS event
+                               NULL, NULL, NULL, NULL)::promote.audit_log AS event
                       FROM promote.revision AS r
                       JOIN promote.deployment AS d ON (d.project, d.environment, d.component, d.deployment)
                            = (r.project, r.environment, r.component, r.revision)

@@ -66,6 +66,13 @@ COMMENT ON FUNCTION promote_internal.check_approval_rule() IS
 CREATE TRIGGER check_approval_rule BEFORE INSERT OR UPDATE ON promote.approval_rule
     FOR EACH ROW EXECUTE FUNCTION promote_internal.check_approval_rule();
 
+-- One function for what hangs together: PostgreSQL takes the text of every CHECK in anew for each statement.
+CREATE FUNCTION promote_internal.check_vote(vote integer, decision text, reason text) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_check_vote';
+COMMENT ON FUNCTION promote_internal.check_vote(integer, text, text) IS
+'Whether a vote has a number, or PM404: what is wrong with its decision, or with the reason of a rejection';
+
 CREATE TABLE promote.approval (
     project       promote.project_name NOT NULL,
     environment   promote.environment_name NOT NULL,
@@ -83,15 +90,7 @@ CREATE TABLE promote.approval (
     CONSTRAINT approval_plan_fkey
         FOREIGN KEY (plan_digest, project, environment, component, deployment)
         REFERENCES promote.deployment (plan_digest, project, environment, component, deployment),
-    CONSTRAINT approval_vote_check CHECK (vote > 0),
-    CONSTRAINT approval_decision_check
-        CHECK (promote_internal.check_value(decision IN ('approved', 'rejected'),
-            'decision', 'It is approved or rejected.',
-            'Use approve_deployment or reject_deployment.')),
-    CONSTRAINT approval_reason_check
-        CHECK (promote_internal.check_value(decision = 'approved' OR (reason <> '') IS TRUE,
-            'rejection', 'It has no reason.',
-            'Say why.'))
+    CONSTRAINT approval_check CHECK (promote_internal.check_vote(vote, decision, reason))
 );
 CREATE INDEX approval_plan_idx
     ON promote.approval (project, environment, component, plan_digest, deployment, vote);

@@ -19,6 +19,7 @@
 #include "base/batch.h"
 #include "base/errors.h"
 #include "base/result.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "gate/approval.h"
 #include "grant/grants.h"
@@ -27,6 +28,7 @@
 #include "registry/instance.h"
 
 PG_FUNCTION_INFO_V1(promote_check_approval_rule);
+PG_FUNCTION_INFO_V1(promote_check_vote);
 PG_FUNCTION_INFO_V1(promote_required_approvals);
 PG_FUNCTION_INFO_V1(promote_open_votes);
 
@@ -105,6 +107,183 @@ typedef struct Ballot
 
 /* ---- reading ---- */
 
+/* Add a rule that was read to the ballot of its case. */
+static void
+add_poll(Ballot *ballot, Poll *poll)
+{
+	poll->requester_counts &= !ballot->gate->separation_of_duty;
+	ballot->polls = lappend(ballot->polls, poll);
+}
+
+/* Add a vote to the polls of its rule: rules of several scopes may have one name, and each judges by its own role. */
+static void
+add_vote(const Ballot *ballot, const Vote *vote)
+{
+	ListCell   *cell;
+
+	foreach(cell, ballot->polls)
+	{
+		Poll	   *poll = lfirst(cell);
+
+		if (strcmp(poll->rule, vote->rule) == 0)
+			poll->votes = lappend(poll->votes, memcpy(palloc(sizeof(Vote)), vote, sizeof(Vote)));
+	}
+}
+
+/* All cases. */
+static bool
+always(const Ballot *ballot)
+{
+	return true;
+}
+
+/* May there be rules that apply to the case? */
+static bool
+may_have_rules(const Ballot *ballot)
+{
+	return !GATE_KNOWS_NOTHING(ballot->gate, rules);
+}
+
+/* ---- of one case, row by row ---- */
+
+/* A rule that may apply, and what tells whether it does. */
+typedef struct RuleRow
+{
+	char	   *scope;
+	char	   *component;		/* NULL: all */
+	Jsonb	   *selector;
+	Poll		poll;
+} RuleRow;
+
+static const SqlField rule_fields[] = {
+	SQL_FIELDS(RuleRow, "r", scope, component, selector),
+	SQL_FIELD(RuleRow, poll.rule, "r.rule"), SQL_FIELD(RuleRow, poll.role, "r.role"),
+	SQL_FIELD(RuleRow, poll.quorum, "r.quorum"), SQL_FIELD(RuleRow, poll.expires_after, "r.expires_after"),
+	SQL_FIELD(RuleRow, poll.requester_counts, "r.requester_counts")
+};
+static RowFields rule_columns = ROW_FIELDS(rule_fields);
+
+static const SqlField last_vote_fields[] = {SQL_FIELD(Poll, last_vote, "a.vote")};
+static RowFields last_vote_columns = ROW_FIELDS(last_vote_fields);
+
+/* A row of promote.approval. */
+typedef struct VoteRow
+{
+	int32		deployment;		/* that was voted on */
+	char	   *decision;
+	Vote		vote;
+} VoteRow;
+
+static const SqlField vote_row_fields[] = {
+	SQL_FIELDS(VoteRow, "a", deployment, decision),
+	SQL_FIELD(VoteRow, vote.number, "a.vote"), SQL_FIELD(VoteRow, vote.rule, "a.rule"),
+	SQL_FIELD(VoteRow, vote.by.actor, "a.actor"), SQL_FIELD(VoteRow, vote.by.database_role, "a.database_role"),
+	SQL_FIELD(VoteRow, vote.at, "a.created_at"), SQL_FIELD(VoteRow, vote.reason, "a.reason")
+};
+static RowFields vote_columns = ROW_FIELDS(vote_row_fields);
+
+/* Does a rule of the case's scopes apply to it? */
+static bool
+rule_applies(const RuleRow *rule, const GateCase *gate)
+{
+	return (rule->component == NULL || strcmp(rule->component, gate->key.component) == 0) &&
+		DatumGetBool(DirectFunctionCall2(jsonb_contains, JsonbPGetDatum(gate->attributes),
+										 JsonbPGetDatum(rule->selector)));
+}
+
+/* Compare rules by their names, and then by their scopes.  A list_sort_comparator. */
+static int
+compare_rules(const ListCell *a, const ListCell *b)
+{
+	const RuleRow *one = lfirst(a);
+	const RuleRow *other = lfirst(b);
+	int			order = strcmp(one->poll.rule, other->poll.rule);
+
+	return order != 0 ? order : strcmp(one->scope, other->scope);
+}
+
+/* The rules of a scope that apply to the case, added to others: RuleRow *. */
+static List *
+add_rules(List *rules, const GateCase *gate, const char *scope)
+{
+	const RowKey key = {"approval_rule", "approval_rule_pkey", {AS_TEXT(scope)}, 1};
+	RuleRow		found = {0};
+	RowScan		scan;
+
+	row_open(&scan, &key, ForwardScanDirection, GetActiveSnapshot());
+	while (row_next(&scan, &rule_columns, &found))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (rule_applies(&found, gate))
+			rules = lappend(rules, memcpy(palloc(sizeof(RuleRow)), &found, sizeof(RuleRow)));
+	}
+	row_close(&scan);
+	return rules;
+}
+
+/* Read the rules that apply to one case, by the scopes of promote_internal.rule_scopes. */
+static void
+take_rules(Ballot *ballot)
+{
+	const GateCase *gate = ballot->gate;
+	const RowKey votes = {"approval", "approval_pkey", {AS_KEY(&gate->key)}, 3};
+	const char *const projects[] = {gate->key.project, "*"};
+	const char *const environments[] = {gate->key.environment, "*"};
+	Poll		last = {0};
+	List	   *rules = NIL;
+	ListCell   *cell;
+
+	for (int i = 0; i < lengthof(projects) * lengthof(environments); i++)
+		rules = add_rules(rules, gate, psprintf("%s-%s", projects[i / 2], environments[i % 2]));
+	if (rules == NIL)
+		return;
+	list_sort(rules, compare_rules);
+	(void) row_take(&votes, BackwardScanDirection, &last_vote_columns, GetActiveSnapshot(), &last);
+	foreach(cell, rules)
+	{
+		Poll	   *poll = &((RuleRow *) lfirst(cell))->poll;
+
+		poll->last_vote = last.last_vote;
+		add_poll(ballot, poll);
+	}
+}
+
+/*
+ * Read the votes on the plan of one case, as promote_internal.votes has them.  False: somebody has voted on another
+ * deployment of that digest, and these votes have to be compared with the case.
+ */
+static bool
+take_votes(const Ballot *ballot)
+{
+	const GateCase *gate = ballot->gate;
+	const RowKey key = {"approval", "approval_plan_idx", {AS_KEY(&gate->key), AS_BYTEA(gate->plan_digest)}, 4};
+	const RowKey instance = {"instance", "instance_pkey", {AS_KEY(&gate->key)}, 3};
+	VoteRow		found = {0};
+	bool		own = true;
+	List	   *votes = NIL;
+	ListCell   *cell;
+	RowScan		scan;
+
+	row_open(&scan, &key, ForwardScanDirection, GetActiveSnapshot());
+	while (own && row_next(&scan, &vote_columns, &found))
+	{
+		CHECK_FOR_INTERRUPTS();
+		found.vote.approved = strcmp(found.decision, "approved") == 0;
+		/* a PLAN that has a digest is no proposal any more, so that its votes stay */
+		own = found.deployment == gate->deployment && gate->plan == gate->deployment;
+		votes = lappend(votes, memcpy(palloc(sizeof(Vote)), &found.vote, sizeof(Vote)));
+	}
+	row_close(&scan);
+	/* of another generation of the environment? */
+	if (own && votes != NIL &&
+		gate->revision > value_int(row_column(&instance, "opened_revision", GetActiveSnapshot())))
+		foreach(cell, votes)
+			add_vote(ballot, lfirst(cell));
+	return own;
+}
+
+/* ---- of many cases, by a statement each ---- */
+
 /* Read rows for the cases of many ballots to which something applies, by one statement over judged_case. */
 static SqlRows
 read_cases(const Sql *sql, Statement *read, const Ballot *ballots, int count, bool (*applies) (const Ballot *ballot))
@@ -133,20 +312,6 @@ read_cases(const Sql *sql, Statement *read, const Ballot *ballots, int count, bo
 	return rows;
 }
 
-/* All cases. */
-static bool
-always(const Ballot *ballot)
-{
-	return true;
-}
-
-/* May there be rules that apply to the case? */
-static bool
-may_have_rules(const Ballot *ballot)
-{
-	return !GATE_KNOWS_NOTHING(ballot->gate, rules);
-}
-
 /* Read the rules that apply to the cases, without votes but for the number of the instance's last. */
 static void
 read_rules(const Sql *sql, Ballot *ballots, int count)
@@ -162,12 +327,9 @@ read_rules(const Sql *sql, Ballot *ballots, int count)
 	for (uint64 i = 0; i < rows.count; i++)
 	{
 		Poll	   *poll = palloc0(sizeof(Poll));
-		Ballot	   *ballot;
 
 		(void) sql_row(&rows, i, poll);
-		ballot = &ballots[poll->place];
-		poll->requester_counts &= !ballot->gate->separation_of_duty;
-		ballot->polls = lappend(ballot->polls, poll);
+		add_poll(&ballots[poll->place], poll);
 	}
 }
 
@@ -203,9 +365,8 @@ may_have_votes(const Ballot *ballot)
 }
 
 /*
- * Read the votes on the cases' plans and on equal plans, each into the polls of its rule: rules of
- * several scopes may have one name, and each poll judges its votes by its own role.  A vote under a
- * rule that does not apply to the case any more is left out.
+ * Read the votes on the cases' plans and on equal plans, each into the polls of its rule.  A vote
+ * under a rule that does not apply to the case any more is left out.
  */
 static void
 read_votes(const Sql *sql, const Ballot *ballots, int count)
@@ -218,16 +379,8 @@ read_votes(const Sql *sql, const Ballot *ballots, int count)
 
 	for (uint64 i = 0; i < rows.count; i++)
 	{
-		ListCell   *of;
-
 		(void) sql_row(&rows, i, &vote);
-		foreach(of, ballots[vote.place].polls)
-		{
-			Poll	   *poll = lfirst(of);
-
-			if (strcmp(poll->rule, vote.rule) == 0)
-				poll->votes = lappend(poll->votes, memcpy(palloc(sizeof(Vote)), &vote, sizeof(Vote)));
-		}
+		add_vote(&ballots[vote.place], &vote);
 	}
 }
 
@@ -357,14 +510,21 @@ judge_votes(const GateCase *gate, Poll *poll, const List *requesters)
 
 /*
  * Read the rules that apply to cases, and the votes under them.  The active snapshot is the one that
- * the cases are judged by.
+ * the cases are judged by.  To get statements ready for one case takes longer than to look its few
+ * rows up; what comes of both is the same, as approval_single.sql holds.
  */
 static void
 read_ballots(const Sql *sql, Ballot *ballots, int count)
 {
-	read_rules(sql, ballots, count);
+	bool		single = count == 1;
+
+	if (!single)
+		read_rules(sql, ballots, count);
+	else if (may_have_rules(ballots))
+		take_rules(ballots);
 	read_requesters(sql, ballots, count, asks_who);
-	read_votes(sql, ballots, count);
+	if (!single || (may_have_votes(ballots) && !take_votes(ballots)))
+		read_votes(sql, ballots, count);
 }
 
 /* Read the rules that apply to the case, and judge the votes under them. */
@@ -797,6 +957,31 @@ promote_check_approval_rule(PG_FUNCTION_ARGS)
 }
 
 /* ---- for SQL ---- */
+
+/*
+ * promote_internal.check_vote(vote integer, decision text, reason text) returns boolean: false for a
+ * number that is none, or PM_INVALID_ARGUMENT
+ */
+Datum
+promote_check_vote(PG_FUNCTION_ARGS)
+{
+	char	   *decision = argument_text(fcinfo, 1);
+	char	   *reason = argument_text(fcinfo, 2);
+
+	if (decision && strcmp(decision, "approved") != 0 && strcmp(decision, "rejected") != 0)
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("invalid decision"),
+				 errdetail("It is approved or rejected."),
+				 errhint("Use approve_deployment or reject_deployment.")));
+	if (decision && strcmp(decision, "rejected") == 0 && (reason == NULL || *reason == '\0'))
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("invalid rejection"),
+				 errdetail("It has no reason."),
+				 errhint("Say why.")));
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) && PG_GETARG_INT32(0) > 0);
+}
 
 /* Put a row for each rule. */
 static void

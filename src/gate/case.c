@@ -8,16 +8,18 @@
 #include "base/argument.h"
 #include "base/batch.h"
 #include "base/errors.h"
+#include "base/row.h"
 #include "gate/gate.h"
 #include "registry/instance.h"
 
 #define CONFIGURE_FIRST "Give it its first revision by promote.configure_instance."
 
-/* What would run: a row of promote_internal.case_target. */
+/* What would run: a row of promote_internal.case_target, or of promote.deployment. */
 static const SqlField target_fields[] = {
 	SQL_ENUM_FIELD(GateCase, action, "t.action", deployment_actions),
 	SQL_FIELDS(GateCase, "t", revision, bundle, version, plan, plan_digest)
 };
+static RowFields deployment_columns = ROW_FIELDS(target_fields);
 
 /* What a case, which is a member of another struct, is judged by: a row of promote_internal.case_facts. */
 #define FACTS_FIELDS(type, at) \
@@ -34,22 +36,78 @@ static const SqlField target_fields[] = {
 	SQL_FIELD(type, at separation_of_duty, "f.separation_of_duty"), \
 	SQL_FIELD(type, at required_soak, "f.required_soak")
 
-static const SqlField facts_fields[] = {FACTS_FIELDS(GateCase,)};
+/* What the facts are made of, as columns of rows: the attributes of each. */
+static const SqlField attributes_fields[] = {SQL_FIELDS(GateCase, "p", attributes)};
+static RowFields project_columns = ROW_FIELDS(attributes_fields);
+static RowFields component_columns = ROW_FIELDS(attributes_fields);
+static RowFields instance_columns = ROW_FIELDS(attributes_fields);
+
+/* An environment's row, and the case that its rules are read into. */
+typedef struct EnvironmentRow
+{
+	char	   *source_policy;
+	GateCase	gate;
+} EnvironmentRow;
+
+#define ENVIRONMENT_FIELD(column) SQL_FIELD(EnvironmentRow, gate.column, "e." #column)
+
+static const SqlField environment_fields[] = {
+	SQL_FIELDS(EnvironmentRow, "e", source_policy), ENVIRONMENT_FIELD(attributes),
+	ENVIRONMENT_FIELD(require_source_in_sync), ENVIRONMENT_FIELD(require_no_drift),
+	ENVIRONMENT_FIELD(require_expected), ENVIRONMENT_FIELD(require_proven_release),
+	ENVIRONMENT_FIELD(require_no_reverts), ENVIRONMENT_FIELD(require_artifact_digest),
+	ENVIRONMENT_FIELD(require_structure), ENVIRONMENT_FIELD(separation_of_duty), ENVIRONMENT_FIELD(required_soak)
+};
+static RowFields environment_columns = ROW_FIELDS(environment_fields);
+
+static const SqlField revision_fields[] = {
+	SQL_FIELDS(GateCase, "r", digest, source_environment, source_revision)
+};
+static RowFields revision_columns = ROW_FIELDS(revision_fields);
+
+static const SqlField source_fields[] = {SQL_FIELD(GateCase, source_digest, "s.digest")};
+static RowFields source_columns = ROW_FIELDS(source_fields);
+
+/* Read the row with a key, by the active snapshot.  False: it is not there. */
+static bool
+take(const RowKey *key, RowFields *columns, void *into)
+{
+	return row_take(key, ForwardScanDirection, columns, GetActiveSnapshot(), into);
+}
+
+/* Read what would run by a deployment, as promote_internal.deployment_target has it.  False: it is not there. */
+static bool
+take_target(GateCase *gate)
+{
+	const RowKey key = {"deployment", "deployment_pkey", {AS_KEY(&gate->key), AS_INT(gate->deployment)}, 4};
+
+	if (!take(&key, &deployment_columns, gate))
+		return false;
+	if (gate->action == ACTION_PLAN)
+	{
+		gate->action = ACTION_PROVISION;
+		gate->plan = gate->deployment;
+	}
+	return true;
+}
 
 /* Read what would run by the case's deployment; 0: what would if no plan is named. */
 static void
 read_target(const Sql *sql, GateCase *gate)
 {
-	static Statement read = SQL_ROWS(target_fields, "SELECT $* FROM promote_internal.case_target($1, $2, $3, $4) AS t");
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->deployment));
+	static Statement read = SQL_ROWS(target_fields, "SELECT $* FROM promote_internal.case_target($1, $2, $3) AS t");
+	SqlRows		rows;
 
-	if (!sql_row(&rows, 0, gate))
+	if (gate->deployment != 0)
 	{
-		if (gate->deployment != 0)
+		if (!take_target(gate))
 			refuse_unknown_deployment(sql, &gate->key, gate->deployment);
-		require_instance(sql, &gate->key);
+		return;
 	}
-	if (gate->deployment == 0 && gate->revision == 0)
+	rows = sql_read(sql, &read, AS_KEY(&gate->key));
+	if (!sql_row(&rows, 0, gate))
+		require_instance(sql, &gate->key);
+	if (gate->revision == 0)
 		refuse_unconfigured(&gate->key, CONFIGURE_FIRST);
 }
 
@@ -66,16 +124,86 @@ finish_facts(GateCase *gate)
 	gate->source_digest = NULL;
 }
 
-/* Read all else that the case is judged by. */
+/* Lay the attributes that were read last over others; NULL: there are none. */
+static void
+lay_over(GateCase *gate, const Jsonb *below)
+{
+	if (below)
+		gate->attributes = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(below),
+															  JsonbPGetDatum(gate->attributes)));
+}
+
+/* Read a row with attributes, and lay them over those that were read before. */
+static bool
+take_attributes(const RowKey *key, RowFields *columns, GateCase *gate)
+{
+	const Jsonb *below = gate->attributes;
+
+	if (!take(key, columns, gate))
+		return false;
+	lay_over(gate, below);
+	return true;
+}
+
+/* Read the rules of the environment, and its attributes. */
+static bool
+take_environment(GateCase *gate)
+{
+	const RowKey key = {"environment", "environment_pkey", {AS_ENVIRONMENT(&gate->key)}, 2};
+	EnvironmentRow row = {.gate = *gate};
+	const Jsonb *below = gate->attributes;
+
+	if (!take(&key, &environment_columns, &row))
+		return false;
+	*gate = row.gate;
+	gate->path_only = strcmp(row.source_policy, "path") == 0;
+	lay_over(gate, below);
+	return true;
+}
+
+/* Read the revision, and where it was promoted from, if that is another instance. */
+static void
+take_revision(GateCase *gate)
+{
+	const RowKey key = {"revision", "revision_pkey", {AS_KEY(&gate->key), AS_INT(gate->revision)}, 4};
+
+	if (gate->revision == 0 || !take(&key, &revision_columns, gate))
+		return;
+	if (gate->source_environment && strcmp(gate->source_environment, gate->key.environment) == 0)
+		gate->source_environment = NULL;
+}
+
+/* Read the configuration of the source's revision. */
+static void
+take_source(GateCase *gate)
+{
+	const RowKey key = {"revision", "revision_pkey", {
+			AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment), AS_TEXT(gate->key.component),
+			AS_INT(gate->source_revision)
+	}, 4};
+
+	(void) take(&key, &source_columns, gate);
+}
+
+/*
+ * Read all else that the case is judged by, row by row: what promote_internal.case_facts says, by which sets are read.
+ * Whoever changes the one changes the other.
+ */
 static void
 read_facts(const Sql *sql, GateCase *gate)
 {
-	static Statement read = SQL_ROWS(facts_fields, "SELECT $* FROM promote_internal.case_facts($1, $2, $3, $4) AS f");
-	SqlRows		rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision));
+	const RowKey project = {"project", "project_pkey", {AS_TEXT(gate->key.project)}, 1};
+	const RowKey component = {"component", "component_pkey", {AS_TEXT(gate->key.project), AS_TEXT(gate->key.component)}, 2};
+	const RowKey instance = {"instance", "instance_pkey", {AS_KEY(&gate->key)}, 3};
 
-	if (!sql_row(&rows, 0, gate))
+	gate->attributes = NULL;
+	if (!take_attributes(&project, &project_columns, gate) || !take_environment(gate) ||
+		!take_attributes(&component, &component_columns, gate) || !take_attributes(&instance, &instance_columns, gate))
 		require_instance(sql, &gate->key);
+	take_revision(gate);
 	finish_facts(gate);
+	if (gate->source_environment)
+		take_source(gate);
 }
 
 /*
@@ -127,6 +255,11 @@ gate_open_all(const Sql *sql, GateCase *gates, int count)
 	PlacedCase	placed;
 	SqlRows		rows;
 
+	if (count == 1)
+	{
+		gate_open(sql, &gates->key, gates->deployment, now, gates);
+		return;
+	}
 	batch_begin(&batch);
 	for (int i = 0; i < count; i++)
 		batch_put(&batch, AS_INT(i), AS_KEY(&gates[i].key), AS_INT(gates[i].deployment));

@@ -294,18 +294,30 @@ plan_stands(const DeploymentRow *plan, const InstanceRow *instance)
 		plan->status == DEPLOYMENT_APPROVED || (plan->has_seen && plan->seen_change == instance->changed_by);
 }
 
+/* Read the last plan that came to something, of a revision or a later one.  False: there is none. */
+static bool
+take_last_plan(const Reading *reading, int32 revision, DeploymentRow *plan)
+{
+	const RowKey last = {"deployment", "deployment_plan_idx", {AS_KEY(&reading->key)}, 3,
+	{{BTGreaterEqualStrategyNumber, AS_INT(revision)}}};
+
+	return row_take(&last, BackwardScanDirection, &plan_columns, reading->snapshot, plan);
+}
+
 /* Put the last plan that came to something. */
 static void
 put_plan(const Reading *reading)
 {
 	ProposedRevision *proposed = reading->proposed;
 	const InstanceRow *instance = &reading->instance;
-	const RowKey last = {"deployment", "deployment_plan_idx", {AS_KEY(&reading->key)}, 3};
 	DeploymentRow plan = {0};
 
-	/* of another generation of the environment? */
-	if (!row_take(&last, BackwardScanDirection, &plan_columns, reading->snapshot, &plan) ||
-		plan.revision <= instance->opened_revision)
+	/*
+	 * It is mostly of what is desired.  A scan that is not bounded by that reads all plans on the last page of the
+	 * index; those of another generation of the environment do not count.
+	 */
+	if (!take_last_plan(reading, instance->revision, &plan) &&
+		!take_last_plan(reading, instance->opened_revision + 1, &plan))
 		return;
 	proposed->plan_revision = plan.revision;
 	proposed->plan_digest = plan.rendered_digest;

@@ -9,7 +9,6 @@
 #include "base/result.h"
 #include "compose/overrides.h"
 #include "json/digest.h"
-#include "json/limits.h"
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 #include "promotion/carry.h"
@@ -250,7 +249,8 @@ came_without_path(const Sql *sql, const ProposedRevision *proposed)
 
 /*
  * Number a proposal that was read under the instance's lock, and say in staged, which is allocated
- * in the context caller, what it comes to.  True if it is a new revision.
+ * in the context caller, what it comes to.  True if it is a new revision.  Whether the params are too
+ * large is for proposal_check, which follows in any case.
  */
 bool
 stage_begin(const Sql *sql, const Staging *staging, ProposedRevision *proposed, MemoryContext caller, Staged *staged)
@@ -258,7 +258,6 @@ stage_begin(const Sql *sql, const Staging *staging, ProposedRevision *proposed, 
 	bool		unchanged;
 
 	proposal_require_release(sql, proposed);
-	json_check_params(proposed->proposal.params, "params");
 	stage_number(proposed);
 	staged->destination = MemoryContextStrdup(caller, proposed->proposal.instance);
 	staged->old_revision = proposal_desired(proposed);

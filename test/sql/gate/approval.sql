@@ -56,6 +56,14 @@ CREATE FUNCTION pg_temp.rule(rule text, role text, quorum integer DEFAULT 1) RET
         VALUES ('ecomm', 'production', rule, role, quorum)
 $$;
 
+-- ---- what can be a vote ----
+SELECT pg_temp.refuses($$SELECT promote_internal.check_vote(1, 'perhaps', NULL)$$, 'PM404', 'It is approved or rejected.',
+    'a decision is one of two');
+SELECT pg_temp.refuses($$SELECT promote_internal.check_vote(1, 'rejected', '')$$, 'PM404', 'It has no reason.',
+    'who rejects says why');
+SELECT is(ARRAY[promote_internal.check_vote(1, 'rejected', 'no'), promote_internal.check_vote(1, 'approved', NULL),
+    promote_internal.check_vote(0, 'approved', NULL)], ARRAY[true, true, false], 'votes count from 1');
+
 -- ---- rules ----
 -- Warnings are in test/specs/approval_vs_deployment.spec.
 CREATE FUNCTION pg_temp.warned(statement text) RETURNS text LANGUAGE plpgsql AS $$
