@@ -159,3 +159,81 @@ COMMENT ON COLUMN promote.deployment_history.duration IS 'How long it ran; NULL:
 COMMENT ON COLUMN promote.deployment_history.worker IS 'Who carried it out';
 COMMENT ON COLUMN promote.deployment_history.outcome IS 'COMPLETED, FAILED, ABORTED or REJECTED; before that how far it has come: PROPOSED, PENDING, APPROVED or RUNNING';
 COMMENT ON COLUMN promote.deployment_history.reason IS 'What was said at its last step: why it failed, was aborted or rejected';
+
+CREATE FUNCTION promote_internal.report_span(
+    INOUT project text, INOUT since timestamptz, INOUT until timestamptz)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_report_span';
+GRANT EXECUTE ON FUNCTION promote_internal.report_span(text, timestamptz, timestamptz) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.report_span(text, timestamptz, timestamptz) IS
+'What a report is about, with infinite times for sides that are open, where the caller sees anything of the project and the span of time is one; PM701, PM002 where there is no such project, PM404. Which rows of it the caller sees says row-level security. A report joins what comes back, so that no plan leaves it out';
+
+-- In two parts, so that each takes an index of its own: revision_promoted_idx and revision_changed_idx.
+CREATE FUNCTION promote.change_history(project text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+    RETURNS TABLE (at timestamptz, actor text, database_role text, moved_by text, moved_role text,
+                   environment text, component text, instance text, revision integer, origin text,
+                   source text, source_revision integer, mode text, "only" text[], version_constraint text,
+                   version text, changes integer, diff jsonb, plan integer, plan_status text,
+                   overridden text[], message text)
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
+    BEGIN ATOMIC
+        SELECT c.at, c.actor, c.database_role, c.moved_by, c.moved_role, c.environment::text,
+               c.component::text, c.project || '-' || c.environment || '-' || c.component, c.revision, c.origin, c.source, c.source_revision,
+               c.mode, c."only", c.version_constraint, c.judged_by::text, c.changes, c.diff,
+               c.plan, c.plan_status, c.overridden, c.message
+          FROM promote_internal.report_span($1, $2, $3) AS s
+         CROSS JOIN LATERAL (
+              SELECT c.* FROM promote_internal.change AS c
+               WHERE c.project = s.project AND c.origin = 'promotion' AND c.at >= s.since AND c.at < s.until
+               UNION ALL
+              SELECT c.* FROM promote_internal.change AS c
+               WHERE c.project = s.project AND c.origin <> 'promotion' AND c.at >= s.since AND c.at < s.until) AS c;
+    END;
+REVOKE ALL ON FUNCTION promote.change_history(text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote.change_history(text, timestamptz, timestamptz) IS
+'Revisions of a project, of every origin, that were made at since or later, and before until; NULL: that side is open. Columns are those of promote.promotion_history, but version is the release that the revision was judged by, and instance what it is of. In no order';
+
+CREATE FUNCTION promote_internal.event_text(event text, facts jsonb) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'promote_event_text';
+GRANT EXECUTE ON FUNCTION promote_internal.event_text(text, jsonb) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.event_text(text, jsonb) IS
+'An event of the audit log in words, with the facts that it has; of one that is not known, its name';
+
+CREATE FUNCTION promote_internal.timeline_span(
+    instance text, INOUT since timestamptz, INOUT until timestamptz,
+    OUT project text, OUT environment text, OUT component text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'promote_timeline_span';
+GRANT EXECUTE ON FUNCTION promote_internal.timeline_span(text, timestamptz, timestamptz) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.timeline_span(text, timestamptz, timestamptz) IS
+'As promote_internal.report_span, of an instance whose rows the caller sees: its key and the span of time; PM701, PM001 and PM002, PM404';
+
+CREATE FUNCTION promote.instance_timeline(instance text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+    RETURNS TABLE (at timestamptz, actor text, database_role text, what text, "text" text, facts jsonb,
+                   subject text, seq bigint)
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
+    BEGIN ATOMIC
+        SELECT a.at, a.actor, a.database_role, a.event,
+               c.prefix || promote_internal.event_text(a.event, a.data), a.data, a.subject, a.seq
+          FROM promote_internal.timeline_span($1, $2, $3) AS s
+         CROSS JOIN LATERAL (
+              -- its own chain, that of its row, and those of requests in which it is more than skipped
+              SELECT s.project || '-' || s.environment || '-' || s.component AS subject, '' AS prefix
+               UNION ALL
+              SELECT 'instance ' || s.project || '/' || s.environment || '/' || s.component, ''
+               UNION ALL
+             (SELECT DISTINCT 'request ' || t.project || '/' || t.request, 'request ' || t.request || ': '
+                FROM promote.promotion_request_item AS t
+               WHERE t.project = s.project AND t.destination_environment = s.environment
+                 AND t.component = s.component AND t.wave IS NOT NULL)) AS c
+         CROSS JOIN LATERAL (
+              SELECT a.at, a.actor, a.database_role, a.event, a.data, a.subject, a.seq, a.position
+                FROM promote.audit_log AS a
+               WHERE a.project = s.project AND a.subject = c.subject AND a.at >= s.since AND a.at < s.until
+               ORDER BY a.project, a.subject, a.seq) AS a
+         ORDER BY a.position;
+    END;
+REVOKE ALL ON FUNCTION promote.instance_timeline(text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote.instance_timeline(text, timestamptz, timestamptz) IS
+'Everything that happened to an instance, in the order in which it did, from since on and before until: its revisions, plans, votes, overrides, deployments'' steps, observations, health, names of secrets, and the requests that it is in. A row for each event: when, who, what, in words for people, and the facts, without any value of a configuration';

@@ -4,6 +4,7 @@ SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
 \ir ../../fixtures/long.sql
 SELECT pg_temp.long_instance('young'), pg_temp.long_instance('ran', 2, 10002) \g /dev/null
+SELECT pg_temp.long_instance('other' || n) FROM generate_series(1, 60) AS n \g /dev/null
 SELECT pg_temp.long_deployments('ran', 'production', 'PROVISION', 'COMPLETED', 2, 3, 10002) \g /dev/null
 -- the first of them has ended 2 minutes and 3 seconds behind this
 SELECT (now() - interval '100 days')::text AS began \gset
@@ -58,6 +59,23 @@ SET LOCAL row_security = on;
 SET LOCAL ROLE test_reader;
 SELECT ok(pg_temp.takes(index, statement), what || ': by ' || index || ', for a role as well') FROM asked;
 SELECT cmp_ok(pg_temp.pages(statement), '<=', at_most + 50, what || ': pages, for a role as well') FROM asked;
+RESET ROLE;
+
+-- ---- change_history ----
+SET LOCAL row_security = off;
+SELECT pg_temp.long_instance('edited', 10001, 2, 'edit'), pg_temp.long_instance('promoted', 10001) \g /dev/null
+ANALYZE promote.revision;
+SELECT format('SELECT * FROM promote.change_history(''long'', %L, %L)', :'began'::timestamptz + interval '1 day',
+              :'began'::timestamptz + interval '1 day 10 minutes') AS asked \gset
+SELECT is((SELECT count(*) FROM (:asked) AS c), 20::bigint, 'ten edits and ten promotions of twenty thousand');
+SELECT ok(pg_temp.takes(index, :'asked', 'revision'), 'a span of time: by ' || index)
+  FROM unnest('{revision_promoted_idx,revision_changed_idx}'::text[]) AS index;
+SELECT cmp_ok(pg_temp.pages(:'asked'), '<=', 400, '... pages');
+SET LOCAL row_security = on;
+SET LOCAL ROLE test_reader;
+SELECT ok(pg_temp.takes(index, :'asked', 'revision'), '... for a role as well: by ' || index)
+  FROM unnest('{revision_promoted_idx,revision_changed_idx}'::text[]) AS index;
+SELECT cmp_ok(pg_temp.pages(:'asked'), '<=', 450, '... pages');
 RESET ROLE;
 
 SELECT * FROM finish();
