@@ -226,7 +226,7 @@ my %takes = (
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence matrix
-		change_history instance_timeline)),
+		change_history instance_timeline state_as_of changes_between pending_changes)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
@@ -471,7 +471,7 @@ sub may_call {
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
-		=~ /^(?:matrix|change_history)$/;
+		=~ /^(?:matrix|change_history|state_as_of|changes_between)$/;
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function
 		=~ /^(?:preview_promotion|(?:preview_)?promote_environment|promote_many?|open_request|compare_\w+
