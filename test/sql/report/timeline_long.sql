@@ -78,5 +78,14 @@ SELECT ok(pg_temp.takes(index, :'asked', 'revision'), '... for a role as well: b
 SELECT cmp_ok(pg_temp.pages(:'asked'), '<=', 450, '... pages');
 RESET ROLE;
 
+-- ---- the metrics of delivery ----
+CREATE TEMP TABLE metric ON COMMIT DROP AS
+SELECT m, format('SELECT * FROM promote.%I(''long'', %L, %L, ''all'')', m, :'began'::timestamptz + interval '1 hour',
+                 :'began'::timestamptz + interval '1 hour 10 seconds') AS statement
+  FROM unnest('{dora_deployments,dora_lead_time,dora_change_failure_rate,dora_time_to_restore}'::text[]) AS m;
+SELECT ok(pg_temp.takes('deployment_finished_idx', statement), m || ': by the index')
+  FROM metric WHERE m = 'dora_deployments';
+SELECT cmp_ok(pg_temp.pages(statement), '<=', 400, m || ' of ten of ten thousand: pages') FROM metric;
+
 SELECT * FROM finish();
 ROLLBACK;
