@@ -48,19 +48,24 @@ CREATE FUNCTION promote_internal.dora_changes(of_project text, since timestamptz
         WITH RECURSIVE way AS (
             SELECT d.environment, d.component, d.deployment, r.revision, r.created_at, d.finished_at,
                    r.source_environment, r.source_revision, 1 AS steps
-              FROM promote.deployment AS d
-              -- what ran there last, however it went on
-              LEFT JOIN LATERAL (
-                  SELECT b.revision FROM promote.deployment AS b
-                   WHERE b.project = d.project AND b.environment = d.environment AND b.component = d.component
-                     AND b.action <> 'PLAN' AND b.started_at < d.started_at
-                     AND b.action = 'PROVISION' AND b.status = 'COMPLETED'
-                   ORDER BY b.project DESC, b.environment DESC, b.component DESC, b.started_at DESC LIMIT 1) AS b ON true
+              -- with what ran there last, however that went on
+              FROM (SELECT d.environment, d.component, d.deployment, d.revision, d.finished_at,
+                           COALESCE(pg_catalog.lag(d.revision) OVER earlier,
+                                    (SELECT b.revision FROM promote.deployment AS b
+                                      WHERE b.project = $1 AND b.environment = d.environment
+                                        AND b.component = d.component AND b.action <> 'PLAN'
+                                        AND b.started_at < d.started_at
+                                        AND b.action = 'PROVISION' AND b.status = 'COMPLETED'
+                                      ORDER BY b.project DESC, b.environment DESC, b.component DESC, b.started_at DESC
+                                      LIMIT 1), 0) AS before
+                      FROM promote.deployment AS d
+                     WHERE d.project = $1 AND d.finished_at >= $2 AND d.finished_at < $3
+                       AND d.action <> 'PLAN' AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
+                    WINDOW earlier AS (PARTITION BY d.environment, d.component ORDER BY d.started_at)) AS d
               JOIN promote.revision AS r
-                ON r.project = d.project AND r.environment = d.environment AND r.component = d.component
-                   AND r.revision > COALESCE(b.revision, 0) AND r.revision <= d.revision AND r.origin <> 'rollback'
-             WHERE d.project = $1 AND d.finished_at >= $2 AND d.finished_at < $3
-               AND d.action <> 'PLAN' AND d.action = 'PROVISION' AND d.status = 'COMPLETED'
+                ON r.project = $1 AND r.environment = d.environment AND r.component = d.component
+                   AND r.revision > d.before AND r.revision <= d.revision AND r.origin <> 'rollback'
+             WHERE d.before < d.revision
              UNION ALL
             SELECT w.environment, w.component, w.deployment, w.revision, r.created_at, w.finished_at,
                    r.source_environment, r.source_revision, w.steps + 1
@@ -103,45 +108,56 @@ CREATE FUNCTION promote_internal.dora_outcomes(of_project text, since timestampt
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1000
     BEGIN ATOMIC
         SELECT d.environment::text, d.component::text, d.deployment, d.finished_at, f.at,
-               CASE WHEN f.at IS NOT NULL THEN LEAST(
-                   -- the next that came to its end, or everything that was unhealthy is healthy again
-                   (SELECT g.finished_at FROM promote.deployment AS g
-                     WHERE g.project = d.project AND g.environment = d.environment AND g.component = d.component
-                       AND g.action <> 'PLAN' AND g.started_at > d.started_at
-                       AND g.action = 'PROVISION' AND g.status = 'COMPLETED'
-                     ORDER BY g.project, g.environment, g.component, g.started_at LIMIT 1),
-                   CASE WHEN NOT f.broken THEN ill.healed END) END
-          FROM promote.deployment AS d
-         CROSS JOIN LATERAL (
-              SELECT pg_catalog.min(c.began) AS began,
+               CASE WHEN f.at IS NOT NULL
+                    THEN LEAST(COALESCE(d.next_done, (
+                                   SELECT g.finished_at FROM promote.deployment AS g
+                                    WHERE g.project = $1 AND g.environment = d.environment
+                                      AND g.component = d.component AND g.action <> 'PLAN'
+                                      AND g.started_at > d.started_at
+                                      AND g.action = 'PROVISION' AND g.status = 'COMPLETED'
+                                    ORDER BY g.project, g.environment, g.component, g.started_at LIMIT 1)),
+                               CASE WHEN NOT f.broken THEN ill.healed END) END
+          -- with those that came after: mostly one of the same span of time, which takes no look into the table
+          FROM (SELECT d.environment, d.component, d.deployment, d.action, d.status, d.started_at,
+                       d.finished_at,
+                       COALESCE(pg_catalog.lead(d.revision) OVER later,
+                                (SELECT n.revision FROM promote.deployment AS n
+                                  WHERE n.project = $1 AND n.environment = d.environment
+                                    AND n.component = d.component AND n.action <> 'PLAN'
+                                    AND n.started_at > d.started_at AND n.finished_at IS NOT NULL
+                                  ORDER BY n.project, n.environment, n.component, n.started_at LIMIT 1)) AS next_revision,
+                       pg_catalog.min(d.finished_at) FILTER (WHERE d.action = 'PROVISION' AND d.status = 'COMPLETED')
+                           OVER (PARTITION BY d.environment, d.component ORDER BY d.started_at DESC
+                                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS next_done
+                  FROM promote.deployment AS d
+                 WHERE d.project = $1 AND d.action <> 'PLAN' AND d.finished_at >= $2 AND d.finished_at < $3
+                   AND d.started_at IS NOT NULL
+                WINDOW later AS (PARTITION BY d.environment, d.component ORDER BY d.started_at)) AS d
+          LEFT JOIN promote.revision AS r
+            ON r.project = $1 AND r.environment = d.environment AND r.component = d.component
+               AND r.revision = d.next_revision AND r.origin = 'rollback'
+          LEFT JOIN (
+              SELECT c.environment, c.component, c.deployed_by, pg_catalog.min(c.began) AS began,
                      CASE WHEN pg_catalog.bool_and(c.healed IS NOT NULL) THEN pg_catalog.max(c.healed) END AS healed
-                FROM (SELECT h.check_name, pg_catalog.min(h.reported_at) AS began,
+                FROM (SELECT h.environment, h.component, h.deployed_by, pg_catalog.min(h.reported_at) AS began,
                              (SELECT pg_catalog.min(g.reported_at) FROM promote.health_report AS g
-                               WHERE g.project = d.project AND g.environment = d.environment
-                                 AND g.component = d.component AND g.check_name = h.check_name
-                                 AND g.report > pg_catalog.min(h.report) AND g.healthy) AS healed
+                               WHERE g.project = $1 AND g.environment = h.environment AND g.component = h.component
+                                 AND g.check_name = h.check_name AND g.report > pg_catalog.min(h.report)
+                                 AND g.healthy) AS healed
                         FROM promote.health_report AS h
-                       WHERE h.project = d.project AND h.environment = d.environment AND h.component = d.component
-                         AND NOT h.healthy AND h.reported_at >= d.finished_at AND h.deployed_by = d.deployment
-                       GROUP BY h.check_name) AS c) AS ill
-          LEFT JOIN LATERAL (
-              SELECT n.revision FROM promote.deployment AS n
-               WHERE n.project = d.project AND n.environment = d.environment AND n.component = d.component
-                 AND n.action <> 'PLAN' AND n.started_at > d.started_at
-               ORDER BY n.project, n.environment, n.component, n.started_at LIMIT 1) AS next ON true
+                       WHERE h.project = $1 AND NOT h.healthy AND h.reported_at >= $2
+                       GROUP BY h.environment, h.component, h.deployed_by, h.check_name) AS c
+               GROUP BY c.environment, c.component, c.deployed_by) AS ill
+            ON ill.environment = d.environment AND ill.component = d.component AND ill.deployed_by = d.deployment
          CROSS JOIN LATERAL (
-              SELECT d.status = 'FAILED' OR EXISTS (
-                         SELECT FROM promote.revision AS r
-                          WHERE r.project = d.project AND r.environment = d.environment AND r.component = d.component
-                            AND r.revision = next.revision AND r.origin = 'rollback') AS broken OFFSET 0) AS b
-         CROSS JOIN LATERAL (
-              SELECT b.broken, COALESCE(ill.began, CASE WHEN b.broken THEN d.finished_at END) AS at) AS f
-         WHERE d.project = $1 AND d.finished_at >= $2 AND d.finished_at < $3
-           AND d.action <> 'PLAN' AND d.action = 'PROVISION' AND d.status IN ('COMPLETED', 'FAILED');
+              SELECT d.status = 'FAILED' OR r.revision IS NOT NULL AS broken,
+                     COALESCE(ill.began, CASE WHEN d.status = 'FAILED' OR r.revision IS NOT NULL
+                                              THEN d.finished_at END) AS at) AS f
+         WHERE d.action = 'PROVISION' AND d.status IN ('COMPLETED', 'FAILED');
     END;
 GRANT EXECUTE ON FUNCTION promote_internal.dora_outcomes(text, timestamptz, timestamptz) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.dora_outcomes(text, timestamptz, timestamptz) IS
-'Deployments that came to their end in a span of time. failed_at: when the first check was reported unhealthy while it ran, or else its end, where a worker has given it up or the next one rolls back; NULL: none of it. restored_at: when the next one was completed, or, where nothing but health had failed, when each of those checks was reported healthy again, whichever came first; NULL: not yet';
+'Deployments that came to their end in a span of time. failed_at: when the first check was reported unhealthy while it ran, or else its end, where a worker has given it up or the next one to come to its end has rolled it back; NULL: none of it. restored_at: when the next one was completed, or, where nothing but health had failed, when each of those checks was reported healthy again, whichever came first; NULL: not yet';
 
 CREATE FUNCTION promote.dora_change_failure_rate(
     project text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, period text DEFAULT NULL)
@@ -201,7 +217,7 @@ CREATE FUNCTION promote.dora_summary(
         SELECT m.metric,
                CASE m.metric WHEN 'deployment frequency' THEN pg_catalog.round(m.value::numeric, 2) || ' a day'
                              WHEN 'change failure rate' THEN pg_catalog.round(m.value::numeric * 100, 1) || ' %'
-                             ELSE pg_catalog.make_interval(secs => pg_catalog.round(m.value::numeric)::float8)::text END,
+                             ELSE pg_catalog.make_interval(secs => pg_catalog.round(m.value::numeric)::double precision)::text END,
                CASE m.metric WHEN 'deployment frequency'
                              THEN promote_internal.dora_band('days between deployments', 1 / NULLIF(m.value, 0))
                              ELSE promote_internal.dora_band(m.metric, m.value) END,
@@ -211,19 +227,19 @@ CREATE FUNCTION promote.dora_summary(
               SELECT 'deployment frequency' AS metric, 1 AS place,
                      (SELECT d.deployments FROM promote.dora_deployments(s.project, s.since, s.until, 'all') AS d
                        WHERE d.environment = COALESCE($2, 'production') AND d.component IS NULL)
-                     / (EXTRACT(epoch FROM s.until - s.since) / 86400)::float8 AS value,
+                     / (EXTRACT(epoch FROM s.until - s.since) / 86400)::double precision AS value,
                      (SELECT d.deployments FROM promote.dora_deployments(s.project, s.since, s.until, 'all') AS d
                        WHERE d.environment = COALESCE($2, 'production') AND d.component IS NULL) AS measured
                UNION ALL
-              SELECT 'lead time', 2, EXTRACT(epoch FROM l.median)::float8, l.changes
+              SELECT 'lead time', 2, EXTRACT(epoch FROM l.median)::double precision, l.changes
                 FROM promote.dora_lead_time(s.project, s.since, s.until, 'all') AS l
                WHERE l.environment = COALESCE($2, 'production') AND l.component IS NULL
                UNION ALL
-              SELECT 'change failure rate', 3, r.rate::float8, r.deployments
+              SELECT 'change failure rate', 3, r.rate::double precision, r.deployments
                 FROM promote.dora_change_failure_rate(s.project, s.since, s.until, 'all') AS r
                WHERE r.environment = COALESCE($2, 'production') AND r.component IS NULL
                UNION ALL
-              SELECT 'time to restore', 4, EXTRACT(epoch FROM t.median)::float8, t.restored
+              SELECT 'time to restore', 4, EXTRACT(epoch FROM t.median)::double precision, t.restored
                 FROM promote.dora_time_to_restore(s.project, s.since, s.until, 'all') AS t
                WHERE t.environment = COALESCE($2, 'production') AND t.component IS NULL) AS m
          WHERE m.value IS NOT NULL
