@@ -113,6 +113,10 @@ COMMENT ON INDEX promote.deployment_due_idx IS 'Finds what may be claimed, the l
 CREATE INDEX deployment_queued_idx ON promote.deployment (project, queued_at)
     WHERE action <> 'PLAN' AND queued_at IS NOT NULL;
 COMMENT ON INDEX promote.deployment_queued_idx IS 'Finds what was queued while a change window was open';
+-- a row comes in when it is over, and never moves
+CREATE INDEX deployment_finished_idx ON promote.deployment (project, finished_at)
+    WHERE action <> 'PLAN' AND finished_at IS NOT NULL;
+COMMENT ON INDEX promote.deployment_finished_idx IS 'Finds what was deployed in a span of time, the newest first, however busy other projects are';
 SELECT pg_catalog.pg_extension_config_dump('promote.deployment', '');
 COMMENT ON TABLE promote.deployment IS 'Attempts to plan, provision or decommission a revision, numbered from 1 per instance';
 COMMENT ON COLUMN promote.deployment.project IS 'The instance''s project';

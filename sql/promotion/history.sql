@@ -128,6 +128,8 @@ COMMENT ON INDEX promote.revision_created_idx IS 'Finds what was desired of anyt
 -- takes any index that has the project for as good as that of the whole key, and keeps the plan.
 CREATE INDEX revision_promoted_idx ON promote.revision (project, created_at) WHERE origin = 'promotion';
 COMMENT ON INDEX promote.revision_promoted_idx IS 'Finds the promotions of a project in a span of time, the newest first, however busy other projects are';
+CREATE INDEX revision_changed_idx ON promote.revision (project, created_at) WHERE origin <> 'promotion';
+COMMENT ON INDEX promote.revision_changed_idx IS 'Finds what else was changed in a project in a span of time';
 -- what comes from a source is in one of them
 CREATE INDEX revision_whole_idx ON promote.revision (project, environment, component, source_environment, revision)
     WHERE source_environment IS NOT NULL AND "only" IS NULL;

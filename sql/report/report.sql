@@ -148,7 +148,7 @@ REVOKE ALL ON FUNCTION promote.config_as_of(text, timestamptz, text) FROM PUBLIC
 COMMENT ON FUNCTION promote.config_as_of(text, timestamptz, text) IS
 'What the instance desired at a moment, or now: the revision, whole, and the release that it was judged by. With state => ''running'', what the instance ran: the revision as it was rendered, the release, since when, by whose order and by which deployment. Sensitive values are masked except for the owner and for workers, who get them anyway. No row if the instance had no revision yet, or ran nothing';
 
-CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
+CREATE VIEW promote_internal.change WITH (security_invoker = true) AS
     SELECT r.created_at AS at,
            r.actor,
            r.database_role,
@@ -157,15 +157,16 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
            r.project,
            r.environment,
            r.component,
+           r.origin,
            r.project || '-' || r.source_environment || '-' || r.component AS source,
            r.source_revision,
            r.mode,
            r."only",
-           i.name AS destination,
            r.revision,
            r.version_constraint
                || CASE r.release_channel WHEN 'development' THEN '+dev' ELSE '' END
                AS version_constraint,
+           r.version AS judged_by,
            plan.previous_version,
            plan.version,
            (SELECT f.artifact_digest FROM promote.bundle_release AS f
@@ -186,7 +187,6 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
                AND d.revision = r.revision AND d.action = 'PLAN') AS overridden,
            r.message
       FROM promote.revision AS r
-      JOIN promote.instance AS i USING (project, environment, component)
       LEFT JOIN LATERAL (
           SELECT p.*
             FROM ((SELECT d.bundle, d.previous_version, d.version, d.diff, d.deployment, d.status
@@ -202,8 +202,64 @@ CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
                       AND d.component = r.component AND d.revision = r.revision
                       AND d.action = 'PLAN' AND d.status IN ('FAILED', 'ABORTED', 'REJECTED')
                     ORDER BY d.project, d.environment, d.component, d.revision, d.deployment LIMIT 1)) AS p
-           ORDER BY p.deployment LIMIT 1) AS plan ON true
-     WHERE r.origin = 'promotion';
+           ORDER BY p.deployment LIMIT 1) AS plan ON true;
+-- Whoever asks cannot name it.
+GRANT SELECT ON promote_internal.change TO PUBLIC;
+COMMENT ON VIEW promote_internal.change IS 'What promote.promotion_history shows, of revisions of every origin';
+COMMENT ON COLUMN promote_internal.change.at IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.actor IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.database_role IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.moved_by IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.moved_role IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.project IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.environment IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.component IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.origin IS 'edit, promotion, fork, rollback, adoption or merge';
+COMMENT ON COLUMN promote_internal.change.source IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.source_revision IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.mode IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change."only" IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.revision IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.version_constraint IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.judged_by IS 'Release whose schema it was judged by';
+COMMENT ON COLUMN promote_internal.change.previous_version IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.version IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.artifact_digest IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.changes IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.diff IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.plan IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.plan_status IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.overridden IS 'As in promote.promotion_history';
+COMMENT ON COLUMN promote_internal.change.message IS 'As in promote.promotion_history';
+
+CREATE VIEW promote.promotion_history WITH (security_invoker = true) AS
+    SELECT c.at,
+           c.actor,
+           c.database_role,
+           c.moved_by,
+           c.moved_role,
+           c.project,
+           c.environment,
+           c.component,
+           c.source,
+           c.source_revision,
+           c.mode,
+           c."only",
+           i.name AS destination,
+           c.revision,
+           c.version_constraint,
+           c.previous_version,
+           c.version,
+           c.artifact_digest,
+           c.changes,
+           c.diff,
+           c.plan,
+           c.plan_status,
+           c.overridden,
+           c.message
+      FROM promote_internal.change AS c
+      JOIN promote.instance AS i USING (project, environment, component)
+     WHERE c.origin = 'promotion';
 COMMENT ON VIEW promote.promotion_history IS 'Promotions: when, by whom, from where, what changed and which plan shows it';
 COMMENT ON COLUMN promote.promotion_history.at IS 'When';
 COMMENT ON COLUMN promote.promotion_history.actor IS 'Who has asked for it, by the setting promote.actor; else the database role. Of a request, who has opened it';

@@ -170,8 +170,12 @@ CREATE UNIQUE INDEX promotion_request_item_holds_key
     WHERE holds;
 COMMENT ON INDEX promote.promotion_request_item_holds_key IS 'An instance is held by one open request';
 CREATE INDEX promotion_request_item_instance_idx
-    ON promote.promotion_request_item (project, destination_environment, component);
-COMMENT ON INDEX promote.promotion_request_item_instance_idx IS 'Finds who has asked for what an instance desires';
+    ON promote.promotion_request_item (project, destination_environment, component, revision);
+COMMENT ON INDEX promote.promotion_request_item_instance_idx IS 'Finds who has asked for what an instance desires, or desired';
+CREATE INDEX promotion_request_item_rollback_idx
+    ON promote.promotion_request_item (project, destination_environment, component, rollback_revision)
+    WHERE rollback_revision IS NOT NULL;
+COMMENT ON INDEX promote.promotion_request_item_rollback_idx IS 'Finds which request has rolled an instance back';
 CREATE INDEX promotion_request_item_open_idx
     ON promote.promotion_request_item (project, request, wave, component)
     WHERE status NOT IN ('DONE', 'SKIPPED', 'ROLLED_BACK');

@@ -14,6 +14,7 @@
 #include "grant/grants.h"
 #include "promotion/deployment.h"
 #include "registry/instance.h"
+#include "report/report.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_text);
 PG_FUNCTION_INFO_V1(promote_masked_params);
@@ -63,20 +64,24 @@ promote_masked_params(PG_FUNCTION_ARGS)
 }
 
 /* Does the argument ask for what ran, rather than for what was desired?  Refuses other words. */
-static bool
-is_running(FunctionCallInfo fcinfo, int argument)
+bool
+argument_is_running(FunctionCallInfo fcinfo, int argument, bool otherwise)
 {
 	char	   *state = argument_text(fcinfo, argument);
 
-	if (state == NULL || strcmp(state, "desired") == 0)
-		return false;
-	if (strcmp(state, "running") != 0)
+	if (state == NULL)
+		return otherwise;
+	if (strcmp(state, "running") == 0)
+		return true;
+	if (strcmp(state, "desired") != 0)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("\"%s\" is not a state of configurations", state),
 				 errdetail("States are desired and running."),
-				 errhint("Leave it out for what was desired; pass state => 'running' for what ran.")));
-	return true;
+				 errhint("Leave it out for what was %s; pass state => '%s' for what %s.",
+						 otherwise ? "running" : "desired", otherwise ? "desired" : "running",
+						 otherwise ? "was desired" : "ran")));
+	return false;
 }
 
 /*
@@ -98,7 +103,7 @@ promote_config_as_of(PG_FUNCTION_ARGS)
 	bool		running;
 
 	argument_instance_for(fcinfo, 0, "instance", "view", &key);
-	running = is_running(fcinfo, 2);
+	running = argument_is_running(fcinfo, 2, false);
 	shown = grants_may("work", key.project, key.environment);
 	sql_enter(&sql);
 	(void) deployment_last(&sql, &key);

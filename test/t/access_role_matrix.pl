@@ -225,7 +225,9 @@ my %takes = (
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
-	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence matrix)),
+	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence matrix
+		change_history instance_timeline state_as_of changes_between pending_changes
+		dora_deployments dora_lead_time dora_change_failure_rate dora_time_to_restore dora_summary)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
@@ -284,6 +286,7 @@ my %argument = (
 		expected_revisions => 'NULL', plans => 'NULL', preset => 'NULL',
 	idempotency_key => q{'k'}, record => 'true', copy_secrets => 'false', execution_window => 'NULL', checks => q{'{}'},
 		to_revision => 'NULL', at => 'now()', deployment => '1',
+	since => q{'2020-01-01'}, period => q{'week'},
 	consumer => q{'reader'}, timeout => q{'0'}, events => 'NULL', after_position => '0',
 	plan => undef, revision => 'NULL', expires_after => 'NULL', soak => q{'0'}, batch => '1', source => q{'scan'},
 		value => q{'v'});
@@ -470,7 +473,7 @@ sub may_call {
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
-		eq 'matrix';
+		=~ /^(?:matrix|change_history|state_as_of|changes_between|dora_\w+)$/;
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function
 		=~ /^(?:preview_promotion|(?:preview_)?promote_environment|promote_many?|open_request|compare_\w+

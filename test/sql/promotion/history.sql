@@ -92,9 +92,12 @@ SELECT is((SELECT string_agg(i.indexrelid::regclass::text, ' ' ORDER BY i.indexr
               AND (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[0])
                   = 'project'
               AND pg_get_indexdef(i.indexrelid) !~ '\(project, environment, component' AND NOT i.indisprimary),
-    'promote.deployment_queued_idx promote.revision_promoted_idx', 'indexes that begin with the project alone');
+    'promote.deployment_finished_idx promote.deployment_queued_idx promote.revision_changed_idx '
+    'promote.revision_promoted_idx',
+    'indexes that begin with the project alone');
 SELECT is_empty($$SELECT i.indexrelid::regclass FROM pg_index AS i
-                   WHERE i.indexrelid IN ('promote.deployment_queued_idx'::regclass,
+                   WHERE i.indexrelid IN ('promote.deployment_finished_idx'::regclass,
+                       'promote.deployment_queued_idx'::regclass, 'promote.revision_changed_idx'::regclass,
                        'promote.revision_promoted_idx'::regclass)
                      AND i.indpred IS NULL$$, '... are partial');
 
