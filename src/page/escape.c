@@ -14,6 +14,7 @@
 
 #include "base/errors.h"
 #include "base/value.h"
+#include "grant/access.h"
 #include "page/escape.h"
 
 /* How a character is written that would mean something. */
@@ -197,15 +198,20 @@ page_cells(FunctionCallInfo fcinfo, int argument, int columns, int *rows)
 	return cells;
 }
 
-/* Refuse a project that the asker does not see: one argument names it, the other one what was found. */
+/*
+ * Refuse a caller who sees nothing of a project, PM_NOT_GRANTED, and a project that there is not: one argument names
+ * it, the other one what was found.
+ */
 void
 page_require_project(FunctionCallInfo fcinfo, int project, int found)
 {
+	char	   *name = PG_ARGISNULL(project) ? NULL : TextDatumGetCString(PG_GETARG_DATUM(project));
+
+	access_require_sight(name);
 	if (PG_ARGISNULL(found))
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
-				 errmsg("there is no project \"%s\"",
-						PG_ARGISNULL(project) ? "" : TextDatumGetCString(PG_GETARG_DATUM(project))),
+				 errmsg("there is no project \"%s\"", name ? name : ""),
 				 errdetail("promote.project has no row for it."),
 				 errhint("Check the name; or INSERT the project first.")));
 }

@@ -226,7 +226,8 @@ my %takes = (
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
-	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix)),
+	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix
+		pipeline_mermaid pipeline_dot matrix_text)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
