@@ -1,4 +1,5 @@
-# Graphviz and Mermaid draw what pipeline_dot and pipeline_mermaid write, and show what somebody wrote as it is.
+# Graphviz draws what pipeline_dot writes, and Mermaid reads what pipeline_mermaid writes: one graph, in which whatever
+# somebody wrote is text. What Mermaid makes of that in a browser is not looked at here.
 
 use strict;
 use warnings;
