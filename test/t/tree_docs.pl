@@ -51,7 +51,7 @@ my %setup = (
 		remote_reference rule document verify worker)),
 	(map { ("reference/$_" => $deployed) } qw(apply archive blame chain compare decommission dora drift environment fork
 		gate
-		health history matrix moment override
+		health history markdown matrix moment override pipeline
 		policy release report request rollback status structure tag timeline window)),
 	(map { ("how-to/$_" => $deployed) } qw(answer-the-four-questions approve-a-deployment
 		compare-environments find-drift freeze-and-stop
