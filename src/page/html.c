@@ -408,7 +408,7 @@ keep_words(const Words *words)
 static void
 write_node(HtmlPage *page, const Words *words)
 {
-	GraphNode	   *node = palloc0(sizeof(GraphNode));
+	GraphNode  *node = palloc0(sizeof(GraphNode));
 
 	node->words = *words;
 	if (list_length(page->nodes) < NODES_MOST)
@@ -475,8 +475,8 @@ find_ends(const HtmlPage *page, const Words *edge, GraphNode **from, GraphNode *
 static void
 put_edge(HtmlPage *page, const Words *words)
 {
-	GraphNode	   *from;
-	GraphNode	   *to;
+	GraphNode  *from;
+	GraphNode  *to;
 	int			reach;
 	int			dip;
 
@@ -504,8 +504,8 @@ rank_nodes(const HtmlPage *page)
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, page->edges)
 		{
-			GraphNode	   *from;
-			GraphNode	   *to;
+			GraphNode  *from;
+			GraphNode  *to;
 
 			if (!find_ends(page, lfirst(cell), &from, &to) || to->rank > from->rank)
 				continue;
@@ -526,7 +526,7 @@ lay_out(const HtmlPage *page, int *width, int *height)
 	*width = *height = 0;
 	foreach(cell, page->nodes)
 	{
-		GraphNode	   *node = lfirst(cell);
+		GraphNode  *node = lfirst(cell);
 
 		node->rank = Min(node->rank, NODES_MOST);
 		node->x = 10 + node->rank * (NODE_WIDTH + NODE_GAP_X);
@@ -555,10 +555,15 @@ end_graph(HtmlPage *page)
 
 	lay_out(page, &width, &height);
 	begin_picture(page, width, height);
+	foreach(cell, page->nodes)
+	{
+		put(page, word_at(&((GraphNode *) lfirst(cell))->words, 0));
+		put_markup(page, lnext(page->nodes, cell) ? ", " : ". ");
+	}
 	foreach(cell, page->edges)
 	{
-		GraphNode	   *from;
-		GraphNode	   *to;
+		GraphNode  *from;
+		GraphNode  *to;
 
 		if (!find_ends(page, lfirst(cell), &from, &to))
 			continue;

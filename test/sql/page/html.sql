@@ -39,7 +39,7 @@ SELECT is(pg_temp.main(blocks::jsonb), expected, what) FROM (VALUES
     ('a statement', '[["code", "SELECT ''<&>''"]]', E'<pre tabindex="0">SELECT &#39;&#60;&#38;&#62;&#39;</pre>\n'))
     AS v (what, blocks, expected);
 SELECT matches(pg_temp.main('[["node", "a", "good", "x", ""], ["node", "b", "bad", "y", ""], ["edge", "a", "b", "bad"],
-    ["edge", "a", "nowhere", "bad"]]'), 'aria-label="a leads to b\. ">.*<path class="bad" .*<title>a</title>.*<title>b</title>',
+    ["edge", "a", "nowhere", "bad"]]'), 'aria-label="a, b\. a leads to b\. ">.*<path class="bad" .*<title>a</title>.*<title>b</title>',
     'a graph says in words what it shows, and draws what there is');
 SELECT ok(pg_temp.main('[["node", "a", "good", "x", ""], ["node", "b", "bad", "y", ""], ["edge", "b", "a", "bad"]]')
     ~ 'x="240" y="10" width="180" .*x="10" y="10"', 'what is led to stands right of what leads there');
