@@ -35,7 +35,7 @@ typedef struct Language
 static const Language languages[] = {
 	{"", BY_BACKSLASH},
 	/* CommonMark 0.31, 2.4: any ASCII punctuation may be escaped; these begin something within a line */
-	{"\\`*_[]<>#|~&$!@", BY_BACKSLASH},
+	{"\\`*_[]<#|~&$!@", BY_BACKSLASH},
 	/* nothing but its fence, which the caller makes longer, means something there */
 	{"", BY_BACKSLASH},
 	/* GFM, 4.10: also in code, and nothing else */
@@ -197,14 +197,15 @@ page_cells(FunctionCallInfo fcinfo, int argument, int columns, int *rows)
 	return cells;
 }
 
-/* Refuse a project that there is not, or none that the asker sees: one argument names it, the other one what was found. */
+/* Refuse a project that the asker does not see: one argument names it, the other one what was found. */
 void
 page_require_project(FunctionCallInfo fcinfo, int project, int found)
 {
 	if (PG_ARGISNULL(found))
 		ereport(ERROR,
 				(errcode(PM_NOT_FOUND),
-				 errmsg("there is no project \"%s\"", PG_ARGISNULL(project) ? "" : TextDatumGetCString(PG_GETARG_DATUM(project))),
+				 errmsg("there is no project \"%s\"",
+						PG_ARGISNULL(project) ? "" : TextDatumGetCString(PG_GETARG_DATUM(project))),
 				 errdetail("promote.project has no row for it."),
 				 errhint("Check the name; or INSERT the project first.")));
 }

@@ -219,13 +219,14 @@ sub forbidden {
 # What each function takes: actions where its arguments point to, "action everywhere", "rows" where row-level security
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
-	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text config_as_of rehearse_rollback
+	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text plan_markdown config_as_of
+		rehearse_rollback
 		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
 		wait_for_deployment
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_archive_environment preview_decommission_environment preview_fork_environment)),
-	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence matrix)),
+	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
@@ -324,7 +325,9 @@ sub arguments {
 		promotion_chain => { environment => "'$project-$to'", components => 'NULL', selector => 'NULL', via => 'NULL' },
 		export_text => { format => q{'yaml'} },
 		(map { $_ => { document => "public.document_of('$project')" } } qw(apply_document apply_text)),
-		rehearse_rollback => { record => 'false' }, leaf_history => { at_path => 'NULL' },
+		rehearse_rollback => { record => 'false' },
+			(map { $_ => { max_length => 'NULL' } } qw(plan_markdown request_markdown)),
+				leaf_history => { at_path => 'NULL' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',
