@@ -44,7 +44,7 @@ svg .name{font-weight:600;font-size:14px}
 svg text.good{fill:var(--good)}svg text.warn{fill:var(--warn)}svg text.bad{fill:var(--bad)}
 svg path{fill:none;stroke:var(--soft);stroke-width:1.5}svg path.bad{stroke:var(--bad);stroke-dasharray:5 4}
 svg marker path{fill:var(--soft);stroke:none}
-td.heat{font-size:.85rem;min-width:9rem;border-left:2px solid var(--paper)}td.heat b,td.heat span{display:block}td.heat b{font-weight:600}td.ours{white-space:nowrap}tbody th{min-width:9rem}td.heat.soft{background:var(--band)}
+td.heat{font-size:.85rem;min-width:9rem;border-left:2px solid var(--paper)}td.heat b,td.heat span{display:block}td.heat b{font-weight:600}td{min-width:7rem}td.ours{white-space:nowrap;min-width:0}p b{font-weight:500;overflow-wrap:anywhere}tbody th{min-width:9rem}td.heat.soft{background:var(--band)}
 td.good{background:var(--good-band)}td.warn{background:var(--warn-band)}td.bad{background:var(--bad-band)}
 td.good b{color:var(--good)}td.warn b{color:var(--warn)}td.bad b{color:var(--bad)}
 svg rect.bar{fill:var(--link)}
@@ -70,7 +70,8 @@ COMMENT ON FUNCTION promote_internal.page_project(text, text) IS
 
 CREATE FUNCTION promote_internal.page_note() RETURNS jsonb
     LANGUAGE sql STABLE
-    RETURN pg_catalog.jsonb_build_array('note', 'As ', CURRENT_USER::text, ' sees it, '
+    RETURN pg_catalog.jsonb_build_array('note', 'As ', CASE pg_catalog.current_setting('role')
+                                           WHEN 'none' THEN SESSION_USER::text ELSE pg_catalog.current_setting('role') END, ' sees it, '
         || promote_internal.time_words(pg_catalog.now()) || '. Sensitive values are masked.');
 GRANT EXECUTE ON FUNCTION promote_internal.page_note() TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.page_note() IS
@@ -239,3 +240,92 @@ CREATE FUNCTION promote.audit_html(subject text) RETURNS text
 REVOKE ALL ON FUNCTION promote.audit_html(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.audit_html(text) IS
 'The chain of a subject as a page of HTML, with its verification. Takes the grant that promote.verify_audit takes';
+
+-- What is told in Markdown, with how it stands as a line that is seen first, and the way back.
+CREATE FUNCTION promote_internal.plan_review(
+    of_project text, of_environment text, of_component text, of_deployment integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        WITH told AS MATERIALIZED (
+            SELECT b.kind, b.words, pg_catalog.row_number() OVER () AS place
+              FROM promote_internal.plan_blocks($1, $2, $3, $4) AS b
+        ), d AS MATERIALIZED (
+            SELECT d.status, d.action, i.name, d.plan_digest,
+                   (SELECT pg_catalog.count(*) FROM promote.blockers(i.name, d.deployment)) AS gates,
+                   EXISTS (SELECT FROM told AS b WHERE b.kind = 'heading' AND b.words[1] = 'What stands in the way') AS is_open
+              FROM promote.deployment AS d
+              JOIN promote.instance AS i
+                ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
+             WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
+        ), rehearsal AS MATERIALIZED (
+            SELECT a.data, a.actor, a.at
+              FROM d
+             CROSS JOIN LATERAL (
+                   SELECT a.data, a.actor, a.at FROM promote.audit_log AS a
+                    WHERE a.project = $1 AND a.subject = d.name AND a.event = 'rollback.rehearsed'
+                    ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1) AS a
+        )
+        SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place) FROM (
+            SELECT CASE WHEN b.place = 1 THEN 0 ELSE 2 END, b.place, pg_catalog.jsonb_build_array(b.kind) || pg_catalog.to_jsonb(b.words)
+              FROM told AS b
+             UNION ALL
+            SELECT 1, 0, CASE
+                   WHEN d.is_open AND d.gates = 0 THEN pg_catalog.jsonb_build_array('state', 'good', 'Nothing stands in the way')
+                   WHEN d.is_open THEN pg_catalog.jsonb_build_array('state', 'bad',
+                        d.gates || CASE d.gates WHEN 1 THEN ' gate stands' ELSE ' gates stand' END || ' in the way')
+                   ELSE pg_catalog.jsonb_build_array('state', CASE d.status WHEN 'COMPLETED' THEN 'good' WHEN 'FAILED' THEN 'bad'
+                        ELSE 'soft' END, pg_catalog.initcap(d.status)) END
+              FROM d
+             UNION ALL
+            SELECT 3, 0, pg_catalog.jsonb_build_array('heading', 'The way back')
+             UNION ALL
+            SELECT 3, 1, pg_catalog.jsonb_build_array('item', 'Rehearsed by ', r.actor, ' at ' || promote_internal.time_words(r.at)
+                       || COALESCE(': to revision ' || (r.data ->> 'to_revision'), '') || ', ' || (r.data ->> 'changes') || ' changes'
+                       || CASE WHEN r.data -> 'obstacles' = '[]' THEN ', nothing in its way' ELSE ', refused for ' END,
+                       (SELECT pg_catalog.string_agg(o, ', ') FROM pg_catalog.jsonb_array_elements_text(r.data -> 'obstacles') AS o))
+              FROM rehearsal AS r
+             UNION ALL
+            SELECT 3, 2, v.words
+              FROM d
+             CROSS JOIN LATERAL (VALUES
+                   (pg_catalog.jsonb_build_array('text', 'Nobody has rehearsed it; this shows what it would do, and what is in its way:')),
+                   (pg_catalog.jsonb_build_array('code', pg_catalog.format('SELECT * FROM promote.rehearse_rollback(%L);', d.name)))
+                 ) AS v (words)
+             WHERE NOT EXISTS (SELECT FROM rehearsal)
+             UNION ALL
+            SELECT 9, 0, promote_internal.page_note()
+        ) AS b (section, place, words);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.plan_review(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.plan_review(text, text, text, integer) IS
+'What promote.review_html tells of a deployment, as blocks of words';
+
+CREATE FUNCTION promote_internal.request_review(of_project text, of_request integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place) FROM (
+            SELECT CASE WHEN b.place = 1 THEN 0 ELSE 2 END, b.place, pg_catalog.jsonb_build_array(b.kind) || pg_catalog.to_jsonb(b.words)
+              FROM (SELECT b.kind, b.words, pg_catalog.row_number() OVER () AS place
+                      FROM promote_internal.request_blocks($1, $2) AS b) AS b
+             UNION ALL
+            SELECT 1, 0, pg_catalog.jsonb_build_array('state',
+                       CASE WHEN r.status = 'COMPLETED' THEN 'good' WHEN r.finished_at IS NOT NULL THEN 'bad'
+                            WHEN r.waits_for = '[]' THEN 'good' ELSE 'warn' END,
+                       pg_catalog.replace(pg_catalog.initcap(r.status), '_', ' ')
+                       || CASE WHEN r.finished_at IS NULL AND r.waits_for <> '[]' THEN ', and waits' ELSE '' END)
+              FROM promote.promotion_request AS r
+             WHERE r.project = $1 AND r.request = $2
+             UNION ALL
+            SELECT 9, 0, promote_internal.page_note()
+        ) AS b (section, place, words);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.request_review(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.request_review(text, integer) IS
+'What promote.review_html tells of a request, as blocks of words';
+
+CREATE FUNCTION promote.review_html(subject text, number integer DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'promote_review_html';
+REVOKE ALL ON FUNCTION promote.review_html(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote.review_html(text, integer) IS
+'What a reviewer decides by, as a page of HTML: of an instance, the deployment of that number, or of a project, the request; the last one where no number is given. NULL: there is no such request';

@@ -75,6 +75,32 @@ SELECT unalike(promote.pipeline_html('ecomm'), '%<script>%', '... and are no mar
 SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 3}', message => repeat('x', 1000000)) \g /dev/null
 SELECT ok(length(promote.pipeline_html('ecomm')) < 40000, 'long ones are cut');
 
+-- ---- what a reviewer sees ----
+SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
+SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 4}') \g /dev/null
+SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
+SELECT promote.promote_instance('ecomm-staging-db', 'ecomm-production-db', '{"replicas": 5}', message => 'For <the> sale')
+    \g /dev/null
+SELECT promote.set_freeze('audit', 'ecomm', 'production', during => '[2020-01-01,2100-01-01)', reason => 'They look') \g /dev/null
+CREATE TEMP TABLE review AS SELECT promote.review_html('ecomm-production-db') AS page;
+SELECT ok(page ~ expected, what) FROM review, (VALUES
+    ('<h1><span>Plan [0-9]+ of </span><b>ecomm-production-db</b></h1>', 'the plan'),
+    ('<p class="state bad">.*gates? stands? in the way', 'how it stands'),
+    ('<th scope="row">freeze</th><td>freeze &#34;audit&#34; is on: They look</td>', 'each gate'),
+    ('<b>For &#60;the&#62; sale</b>', 'why'),
+    ('<th scope="row">\.replicas</th><td class="old">[0-9]+</td><td class="new">5</td>', 'what changes'),
+    ('<details><summary><span>[0-9]+ values stay as they are</span></summary>', 'what stays, folded'),
+    ('<pre tabindex="0">SELECT \* FROM promote.rehearse_rollback\(&#39;ecomm-production-db&#39;\);</pre>', 'the way back'))
+    AS v (expected, what);
+SELECT count(*) FROM promote.rehearse_rollback('ecomm-production-db', record => true) \g /dev/null
+SELECT matches(promote.review_html('ecomm-production-db'), '<span>Rehearsed by </span><b>[a-z_]+</b><span> at [^<]* changes',
+    '... as it was rehearsed');
+SELECT matches(promote.review_html('ecomm-production-db', 2), '<p class="state good">.*Completed', 'what is over');
+SELECT is(promote.review_html('ecomm', 77), NULL, 'no such request');
+SELECT promote.open_request('ecomm', 'staging', 'production', message => 'All of it') \g /dev/null
+SELECT matches(promote.review_html('ecomm'), '<h1><span>Request 1 of </span><b>ecomm</b>.*<p class="state good">.*<b>All of it</b>.*not previewed yet',
+    'a request');
+
 -- ---- whose rights ----
 CREATE ROLE page_staging;
 CREATE ROLE page_nobody;
@@ -88,6 +114,12 @@ SELECT matches(pg_temp.as_role(role, format('SELECT promote.%s', call)), expecte
     ('none', 'pipeline_html(''nowhere'')', '^PM002'),
     ('page_staging', 'pipeline_html(''nowhere'')', '^(PM701|PM002)'),
     ('page_staging', 'audit_html(''ecomm-production-db'')', '^PM701'),
+    ('none', 'review_html(''ecomm-production-db'', 99)', '^PM002'),
+    ('none', 'review_html(''ecomm-nowhere-db'')', '^PM002'),
+    ('page_staging', 'review_html(''ecomm-production-db'')', '^PM701'),
+    ('page_staging', 'review_html(''ecomm-staging-db'')', 'ecomm-staging-db'),
+    ('page_staging', 'review_html(''ecomm'')', '^PM701'),
+    ('page_nobody', 'review_html(''ecomm'')', '^(42501|PM701)'),
     ('page_auditor', 'audit_html(''ecomm-production-db'')', 'Verified: the chain is whole')) AS v (role, call, expected);
 
 SELECT * FROM finish();
