@@ -292,7 +292,8 @@ CREATE FUNCTION promote_internal.request_blocks(of_project text, of_request inte
             SELECT 5, 1 + t.place, 0, 'row', ARRAY[
                        t.wave::text, t.component::text, t.status, t.version::text,
                        t.last_plan || ' ' || t.plan_status,
-                       CASE WHEN t.destructive THEN 'DESTRUCTIVE: ' ELSE '' END || promote_internal.diff_words(t.diff),
+                       CASE WHEN t.destructive THEN 'DESTRUCTIVE: ' ELSE '' END
+                           || CASE WHEN t.diff IS NULL THEN 'not previewed yet' ELSE promote_internal.diff_words(t.diff) END,
                        COALESCE(t.reason, t.skip_reason ->> 'message')]
               FROM item AS t
              UNION ALL

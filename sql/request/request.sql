@@ -281,7 +281,7 @@ COMMENT ON VIEW promote_internal.lockable_row IS
 CREATE FUNCTION promote_internal.time_words(at timestamptz) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN pg_catalog.to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"');
-REVOKE ALL ON FUNCTION promote_internal.time_words(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote_internal.time_words(timestamptz) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.time_words(timestamptz) IS 'A time as sentences have it';
 
 CREATE VIEW promote_internal.request_now AS

@@ -219,7 +219,7 @@ sub forbidden {
 # What each function takes: actions where its arguments point to, "action everywhere", "rows" where row-level security
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
-	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text plan_markdown config_as_of
+	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text plan_markdown review_html config_as_of
 		rehearse_rollback
 		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
 		wait_for_deployment
@@ -250,7 +250,7 @@ my %takes = (
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	(map { $_ => 'rules' } map { ("set_$_", "remove_$_") } qw(freeze change_window approval_rule required_check
 		override_rule policy)),
-	verify_audit => 'audit',
+	(map { $_ => 'audit' } qw(verify_audit audit_html)),
 	(map { $_ => 'register everywhere' } qw(register_project remove_project register_bundle remove_bundle)),
 	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
 	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
@@ -258,7 +258,7 @@ my %takes = (
 		set_attributes set_parameters remove_parameter clear_parameters)),
 	set_environment_rules => 'rules',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
-	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer
+	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer pipeline_html
 		resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
 	(map { $_ => 'nobody' } qw(restore_guards config_digest secret_fingerprint)),
 	plan_instance => 'plan',
@@ -473,7 +473,7 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|end_session|verify_audit|prune_audit|fork_environment/
+	my $environment = $function =~ /_line$|end_session|verify_audit|audit_html|prune_audit|fork_environment/
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
