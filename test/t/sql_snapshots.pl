@@ -713,7 +713,9 @@ my %by_snapshot = map { $_ => 1 } qw(next_events);
 # ---- running them ----
 
 # A role that is made has all sessions plan their statements anew: so those of all projects are made at once.
-$node->query('snapshots', "DO \$\$ BEGIN FOR n IN 1 .. @{[5 * @cases]} LOOP EXECUTE 'CREATE ROLE c' || n; END LOOP; END \$\$");
+$node->query('snapshots', <<"SQL");
+DO \$\$ BEGIN FOR n IN 1 .. @{[5 * @cases]} LOOP EXECUTE 'CREATE ROLE c' || n; END LOOP; END \$\$
+SQL
 
 my $mine   = session('ann');
 my $theirs = session('bob');

@@ -6,9 +6,9 @@
 # says. All others have to succeed. Every function of documents has such an example. Of tutorials, ```sh blocks are
 # run too, in the checkout; "TERRAFORM", "WORK" and "PGUSER" are set for its worker as demo/tell sets them.
 #
-# A block that begins by "\c - role", and all after it, are run by whom that names, as psql does. So tutorials run, behind
-# the one block in which the owner lets them in, as roles that own nothing. What how-tos call is run by a role that owns
-# nothing and has every grant, but for what only the owner can do.
+# A block that begins by "\c - role", and all after it, are run by whom that names, as psql does. So tutorials run,
+# behind the one block in which the owner lets them in, as roles that own nothing. What how-tos call is run by a role
+# that owns nothing and has every grant, but for what only the owner can do.
 
 use strict;
 use warnings;
@@ -85,8 +85,9 @@ my %setup = (
 	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(compose revision)));
 
 # Who carries out how-tos, and what of them takes somebody who owns something.
-my $operator = q{CREATE ROLE operator LOGIN; SELECT promote.grant_action('operator', action) FROM unnest('{register,publish,
-	rules,configure,promote,plan,deploy,approve,override,decommission,secrets,work,audit,admin}'::text[]) AS action;};
+my $operator = q{CREATE ROLE operator LOGIN; SELECT promote.grant_action('operator', action) FROM unnest('{register,
+	publish,rules,configure,promote,plan,deploy,approve,override,decommission,secrets,work,audit,
+	admin}'::text[]) AS action;};
 my $owners = qr/^\s*(?:CREATE|ALTER|DROP|GRANT|REVOKE|DELETE|SET\s+(?:LOCAL\s+)?(?:ROLE|SESSION))\b
 	|promote\.(?:prune_audit|restore_guards)|FROM\s+(?:kept|webhook\.)/imx;
 
@@ -97,8 +98,8 @@ my ($psql) = $node->psql_command('postgres');
 
 # ---- sessions ----
 
-# Beginning anew takes a server longer than most examples do. So one psql of each user runs a page, and forgets after each
-# example what that has set.
+# Beginning anew takes a server longer than most examples do. So one psql of each user runs a page, and forgets after
+# each example what that has set.
 my %session;    # of the page, by user
 my $errors = File::Temp->new;
 my $end = '<the end of an example>';
@@ -203,8 +204,8 @@ sub remember {
 # What a command prints, errors included, as somebody runs it who follows the tutorial.
 my $work = File::Temp->newdir;
 sub printed_by {
-	my ($database, $command) = @_;
-	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3 ], 'worker', $database,
+	my ($database, $user, $command) = @_;
+	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3 ], $user, $database,
 		getcwd() . '/demo/terraform', "$work");
 	my ($status, $out, $err) = $node->run('sh', '-c', $command);
 	return $out . $err;
@@ -219,7 +220,8 @@ sub user_of {
 sub check_example {
 	my ($database, $user, $name, $example) = @_;
 	if ($example->{language} eq 'sh') {
-		my $found = printed_by($database, $example->{sql});
+		my ($worker) = PromoteTest::slurp($name =~ s/:.*//r) =~ /`PGUSER=(\w+)`/;
+		my $found = printed_by($database, $worker, $example->{sql});
 		is($found, $example->{shown} // $found, "$name: prints what is shown");
 		return;
 	}

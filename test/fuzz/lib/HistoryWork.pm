@@ -728,7 +728,8 @@ DO \$\$ BEGIN
 	PERFORM promote.configure_instance(name, jsonb_build_object('size', 1, 'own', name)) FROM promote.instance
 		ORDER BY name;
 	PERFORM promote.grant_action('history_people', action)
-	FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin,register,publish,rules}'::text[]) AS action;
+	FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin,register,publish,
+		rules}'::text[]) AS action;
 END \$\$;
 SQL
 	return;
