@@ -151,8 +151,8 @@ sub end_sessions {
 # Is a role one that owns nothing, and is a member of none that does?
 sub owns_nothing {
 	my ($database, $user) = @_;
-	return $node->query($database, qq{SELECT NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls) AND NOT EXISTS
-		(SELECT FROM pg_shdepend AS d WHERE d.deptype = 'o' AND pg_has_role(r.oid, d.refobjid, 'MEMBER'))
+	return $node->query($database, qq{SELECT NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls)
+		AND NOT EXISTS (SELECT FROM pg_shdepend AS d WHERE d.deptype = 'o' AND pg_has_role(r.oid, d.refobjid, 'MEMBER'))
 			AND NOT EXISTS (SELECT FROM pg_roles AS o WHERE (o.rolsuper OR o.rolname ~ '^pg_')
 				AND pg_has_role(r.oid, o.oid, 'MEMBER'))
 		FROM pg_roles AS r WHERE rolname = '$user'}) eq 't';
@@ -311,7 +311,7 @@ for my $page (@pages) {
 	my $database = lc $name =~ s/\W/_/gr;
 	make_database($database, $page, $setup{$name} // '');
 	my (undef, @users) = check_page($database, $page, @examples);
-	is(join(' ', grep { !owns_nothing($database, $_) } @users), '', "$page: behind the first block nobody owns anything")
+	is(join(' ', grep { !owns_nothing($database, $_) } @users), '', "$page: behind its first block nobody owns a thing")
 		if $page =~ m{tutorial|README};
 	drop_database($database);
 }

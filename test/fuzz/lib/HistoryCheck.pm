@@ -305,7 +305,8 @@ sub refused_events {
 # What a call says that it has made of a row, by the row's subject; nothing for calls that declare nothing.
 sub declared {
 	my ($call) = @_;
-	return map { ("$_->{kind} $_->{name}" => $_) } grep { ref eq 'HASH' && exists $_->{changes} } @{ $call->{rows} // [] };
+	return map { ("$_->{kind} $_->{name}" => $_) } grep { ref eq 'HASH' && exists $_->{changes} }
+		@{ $call->{rows} // [] };
 }
 
 # What is kept, or only tried, is not recorded, and all else is; and each call has made of a row what it says, of what

@@ -570,12 +570,13 @@ sub document {
 	my @components = some('c1', 'c2');
 	return { version => 1, project => { project => $project, description => pick('one', 'two', $self->word) },
 		bundles => [{ bundle => 'stuff' }],
-		environments => [map { { environment => $_, chance(0.5) ? (max_lost_leases => int rand 4) : () } } @environments],
+		environments => [map { { environment => $_, chance(0.5) ? (max_lost_leases => int rand 4) : () } }
+			@environments],
 		components => [map { { component => $_, bundle => 'stuff' } } @components],
 		instances => [map { { environment => $environments[0], component => $_ } } @components],
 		chance(0.5) ? (parameters => [{ environment => $environments[0], parameters => { size => int rand 3 } }]) : (),
-		chance(0.5) ? (approval_rules => [{ environment => $environments[0], rule => 'r', role => 'history_reviewers' }])
-			: () };
+		chance(0.5) ? (approval_rules => [{ environment => $environments[0], rule => 'r',
+			role => 'history_reviewers' }]) : () };
 }
 
 # ---- all of them ----

@@ -330,7 +330,8 @@ SELECT matches(pg_temp.after(format('INSERT INTO promote.%1$I SELECT (jsonb_popu
                        CASE WHEN own.name IN ('config', 'project_key') THEN '^nothing found$'
                            ELSE pg_temp.to_be_found(own.name) END,
                        'a row of ' || own.name || ' that is added')
-  FROM forged AS own JOIN pg_index AS i ON i.indrelid = own.oid AND i.indisprimary JOIN pg_attribute AS a ON a.attrelid = own.oid
+  FROM forged AS own JOIN pg_index AS i ON i.indrelid = own.oid AND i.indisprimary
+      JOIN pg_attribute AS a ON a.attrelid = own.oid
       AND a.attnum = i.indkey[i.indnatts - 1] ORDER BY own.name;
 \if :odd
 \else

@@ -45,8 +45,8 @@ END {
 	$_->remove for @nodes;
 }
 
-# Settings are lines for postgresql.conf, and come after the defaults here. Statements that are made once are compiled for
-# longer than they run: without JIT the tests of the catalog take seconds instead of minutes.
+# Settings are lines for postgresql.conf, and come after the defaults here. Statements that are made once are compiled
+# for longer than they run: without JIT the tests of the catalog take seconds instead of minutes.
 sub new {
 	my ($class, @settings) = @_;
 	# In /tmp whatever TMPDIR says: a socket's path is short, and the server's user has to get there.
