@@ -139,7 +139,8 @@ INSERT INTO promote.grants (role, action) VALUES ('promote_test_forger', 'view')
     ('promote_test_forger', 'impersonate');
 SET LOCAL ROLE promote_test_forger;
 SELECT throws_ok($$INSERT INTO promote.audit_log VALUES ('ecomm', 'ecomm-production-db', 7, now(), 'mallory', 'mallory',
-    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, '42501', NULL, 'nobody takes a place among the events');
+    'approval.granted', '{}', NULL, sha256('x'), sha256('y'))$$, '42501', NULL,
+    'nobody takes a place among the events');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION promote_internal.next_position(), promote_internal.settled_by(bigint) TO promote_test_forger;
 SET LOCAL ROLE promote_test_forger;
