@@ -157,7 +157,8 @@ CREATE VIEW promote.drift_status WITH (security_invoker = true) AS
            x.dismissed_at IS NOT NULL AS dismissed,
            x.dismissed_by,
            x.reason,
-           x.adopted_revision
+           x.adopted_revision,
+           x.dismissed_at
       FROM promote.drift_item AS x
       JOIN promote.instance AS i USING (project, environment, component)
       JOIN promote.observation AS o USING (project, environment, component)
@@ -175,7 +176,8 @@ CREATE VIEW promote.drift_status WITH (security_invoker = true) AS
            x.dismissed_at IS NOT NULL,
            x.dismissed_by,
            x.reason,
-           NULL
+           NULL,
+           x.dismissed_at
       FROM promote.instance AS i
      -- what the last plan found
      CROSS JOIN LATERAL (
@@ -234,6 +236,7 @@ COMMENT ON COLUMN promote.drift_status.dismissed IS 'Whether the difference was 
 COMMENT ON COLUMN promote.drift_status.dismissed_by IS 'By whom';
 COMMENT ON COLUMN promote.drift_status.reason IS 'Why';
 COMMENT ON COLUMN promote.drift_status.adopted_revision IS 'Revision that adopted it: it lasts until that is deployed; NULL: none';
+COMMENT ON COLUMN promote.drift_status.dismissed_at IS 'When somebody dismissed it; NULL: nobody has';
 
 -- A look that is cheap, before promote.drift_status is asked what and since when. The views that ask it have the rights
 -- of their readers.

@@ -36,6 +36,10 @@ CREATE VIEW promote_internal.matrix_cell WITH (security_invoker = true) AS
            s.version_constraint,
            c.version_policy,
            s.references_run,
+           s.desired_actor,
+           s.desired_at,
+           s.deployed_actor,
+           s.deployed_at,
            f.artifact_digest,
            f.blocked,
            f.declares,
@@ -79,6 +83,10 @@ COMMENT ON COLUMN promote_internal.matrix_cell.attributes IS 'What selectors loo
 COMMENT ON COLUMN promote_internal.matrix_cell.version_constraint IS 'Version constraint that it desires';
 COMMENT ON COLUMN promote_internal.matrix_cell.version_policy IS 'The component''s';
 COMMENT ON COLUMN promote_internal.matrix_cell.references_run IS 'Were remote references deployed?';
+COMMENT ON COLUMN promote_internal.matrix_cell.desired_actor IS 'As in promote.instance_status, like what follows';
+COMMENT ON COLUMN promote_internal.matrix_cell.desired_at IS 'When that was asked for';
+COMMENT ON COLUMN promote_internal.matrix_cell.deployed_actor IS 'Who asked for what runs';
+COMMENT ON COLUMN promote_internal.matrix_cell.deployed_at IS 'When that was done';
 COMMENT ON COLUMN promote_internal.matrix_cell.artifact_digest IS 'Artifact digest of the release that it desires';
 COMMENT ON COLUMN promote_internal.matrix_cell.blocked IS 'Is the release that it desires taken out of use?';
 COMMENT ON COLUMN promote_internal.matrix_cell.declares IS 'Does that declare secrets or slots for remote references?';
@@ -146,7 +154,8 @@ CREATE FUNCTION promote.matrix(project text DEFAULT NULL)
     RETURNS TABLE (project text, component text, environment text, instance text, status text,
                    since timestamptz, revision integer, version text, digest bytea,
                    next text[], promotable boolean, why_not text,
-                   upstream text, releases_behind integer, leaves_behind integer, artifact_digest text, waits_for text)
+                   upstream text, releases_behind integer, leaves_behind integer, artifact_digest text, waits_for text,
+                   desired_actor text, desired_at timestamptz, deployed_actor text, deployed_at timestamptz)
     LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1000
     AS 'MODULE_PATHNAME', 'promote_matrix';
 REVOKE ALL ON FUNCTION promote.matrix(text) FROM PUBLIC;
@@ -170,7 +179,11 @@ CREATE VIEW promote.promotion_matrix WITH (security_invoker = true) AS
            m.releases_behind,
            m.leaves_behind,
            m.artifact_digest,
-           m.waits_for
+           m.waits_for,
+           m.desired_actor,
+           m.desired_at,
+           m.deployed_actor,
+           m.deployed_at
       FROM promote.matrix() AS m;
 COMMENT ON VIEW promote.promotion_matrix IS 'Where each component stands in each environment, and whether it may be promoted on now; ready for psql''s crosstabview';
 COMMENT ON COLUMN promote.promotion_matrix.project IS 'Project';
@@ -190,3 +203,7 @@ COMMENT ON COLUMN promote.promotion_matrix.releases_behind IS 'How many releases
 COMMENT ON COLUMN promote.promotion_matrix.leaves_behind IS 'In how many leaves and remote references what runs here differs from what a promotion from there would bring without overrides; NULL: nothing runs here, or nothing can be composed from what is there';
 COMMENT ON COLUMN promote.promotion_matrix.artifact_digest IS 'Artifact digest of the release in version; NULL: it has none';
 COMMENT ON COLUMN promote.promotion_matrix.waits_for IS 'What of other components the next deployment waits for, in words; NULL: nothing';
+COMMENT ON COLUMN promote.promotion_matrix.desired_actor IS 'Who asked for what is desired';
+COMMENT ON COLUMN promote.promotion_matrix.desired_at IS 'When that was';
+COMMENT ON COLUMN promote.promotion_matrix.deployed_actor IS 'Who asked for the deployment of what runs';
+COMMENT ON COLUMN promote.promotion_matrix.deployed_at IS 'When that deployment was completed';

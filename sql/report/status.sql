@@ -61,6 +61,10 @@ CREATE VIEW promote_internal.instance_state WITH (security_invoker = true) AS
            x.source_environment,
            x.source_revision,
            x.references_run,
+           x.desired_actor,
+           x.desired_at,
+           x.deployed_actor,
+           x.deployed_at,
            CASE WHEN EXISTS (SELECT FROM promote.deployment AS d
                               WHERE d.project = x.project AND d.environment = x.environment
                                 AND d.component = x.component AND d.due_at IS NOT NULL AND d.status <> 'RUNNING')
@@ -94,13 +98,16 @@ CREATE VIEW promote_internal.instance_state WITH (security_invoker = true) AS
                desired.bundle,
                desired.source_environment,
                desired.source_revision,
-               run.remote_references IS NOT NULL AS references_run
+               run.remote_references IS NOT NULL AS references_run,
+               desired.actor AS desired_actor,
+               desired.created_at AS desired_at,
+               run.actor AS deployed_actor
           FROM promote.instance AS i
           LEFT JOIN LATERAL (
-              SELECT r.digest, r.bundle, r.version, r.source_environment, r.source_revision
+              SELECT r.digest, r.bundle, r.version, r.source_environment, r.source_revision, r.actor, r.created_at
                 FROM promote.revision AS r
                WHERE r.project = i.project AND r.environment = i.environment
-                 AND r.component = i.component AND r.revision = i.revision
+                 AND r.component = i.component AND r.revision = i.revision AND i.revision <> i.opened_revision
                LIMIT 1) AS desired ON true
           LEFT JOIN LATERAL (
               SELECT desired.digest WHERE i.deployed_revision = i.revision
@@ -118,7 +125,7 @@ CREATE VIEW promote_internal.instance_state WITH (security_invoker = true) AS
                  AND r.component = i.component AND r.revision = i.deployed_revision + 1 AND i.deployed_revision < i.revision
                LIMIT 1) AS next ON true
           LEFT JOIN LATERAL (
-              SELECT d.rendered_digest, d.version, d.started_at, d.finished_at, d.remote_references
+              SELECT d.rendered_digest, d.version, d.started_at, d.finished_at, d.remote_references, d.actor
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment
                  AND d.component = i.component AND d.deployment = i.deployed_by
@@ -237,6 +244,10 @@ COMMENT ON COLUMN promote_internal.instance_state.bundle IS 'Bundle of the revis
 COMMENT ON COLUMN promote_internal.instance_state.source_environment IS 'Environment that this came from';
 COMMENT ON COLUMN promote_internal.instance_state.source_revision IS 'Revision that it came from there';
 COMMENT ON COLUMN promote_internal.instance_state.references_run IS 'Were remote references deployed?';
+COMMENT ON COLUMN promote_internal.instance_state.desired_actor IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.desired_at IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.deployed_actor IS 'As in promote.instance_status';
+COMMENT ON COLUMN promote_internal.instance_state.deployed_at IS 'As in promote.instance_status';
 COMMENT ON COLUMN promote_internal.instance_state.waits_for IS 'As in promote.instance_status';
 
 CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
@@ -257,7 +268,11 @@ CREATE VIEW promote.instance_status WITH (security_invoker = true) AS
            s.running_deployment,
            s.running_action,
            s.worker,
-           s.waits_for
+           s.waits_for,
+           s.desired_actor,
+           s.desired_at,
+           s.deployed_actor,
+           s.deployed_at
       FROM promote_internal.instance_state AS s;
 COMMENT ON VIEW promote.instance_status IS 'Instances: what they desire against what they run';
 COMMENT ON COLUMN promote.instance_status.instance IS 'Name';
@@ -278,3 +293,7 @@ COMMENT ON COLUMN promote.instance_status.running_deployment IS 'Deployment that
 COMMENT ON COLUMN promote.instance_status.running_action IS 'PLAN, PROVISION or DECOMMISSION';
 COMMENT ON COLUMN promote.instance_status.worker IS 'Who carries it out';
 COMMENT ON COLUMN promote.instance_status.waits_for IS 'What of other components the next deployment waits for, in words; NULL: nothing';
+COMMENT ON COLUMN promote.instance_status.desired_actor IS 'Who asked for what is desired';
+COMMENT ON COLUMN promote.instance_status.desired_at IS 'When that was';
+COMMENT ON COLUMN promote.instance_status.deployed_actor IS 'Who asked for the deployment of what runs';
+COMMENT ON COLUMN promote.instance_status.deployed_at IS 'When that deployment was completed';

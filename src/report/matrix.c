@@ -92,6 +92,10 @@ typedef struct Cell
 	int32		came_revision;
 	Jsonb	   *attributes;		/* effective */
 	bool		references_run; /* were remote references deployed? */
+	char	   *desired_actor;	/* who asked for what is desired, and when; NULL: nobody yet */
+	TimestampTz desired_at;
+	char	   *deployed_actor; /* who asked for what runs, and when that was done; NULL: nothing runs */
+	TimestampTz deployed_at;
 	bool		differs;		/* as in GateKnown; so is held */
 	bool		held;
 } Cell;
@@ -118,7 +122,7 @@ static const SqlField cell_fields[] = {
 	SQL_FIELD(Cell, deployed.digested, "c.deployed_digested"),
 	SQL_FIELD(Cell, came_from, "c.source_environment"),
 	SQL_FIELD(Cell, came_revision, "c.source_revision"),
-	SQL_FIELDS(Cell, "c", attributes, references_run)
+	SQL_FIELDS(Cell, "c", attributes, references_run, desired_actor, desired_at, deployed_actor, deployed_at)
 };
 
 static const SqlField key_fields[] = {
@@ -674,7 +678,8 @@ put_cell(FunctionCallInfo fcinfo, const Sql *sql, Matrix *matrix, const Cell *ce
 			   sql_value(BOOLOID, onward.next == NIL, BoolGetDatum(onward.promotable)),
 			   AS_TEXT(onward.why_not.len > 0 ? onward.why_not.data : NULL),
 			   AS_TEXT(behind.upstream), behind.releases, behind.leaves, AS_TEXT(cell->artifact_digest),
-			   AS_TEXT(cell->waits_for));
+			   AS_TEXT(cell->waits_for), AS_TEXT(cell->desired_actor), AS_TIME(cell->desired_at),
+			   AS_TEXT(cell->deployed_actor), AS_TIME(cell->deployed_at));
 }
 
 /* Order cells by project, then by the depth of their environment, then by names; for qsort_arg. */

@@ -94,6 +94,13 @@ call(1, 'promote_environment', src => 'depot-staging', dst => $depot, overrides 
 call(2, 'rollback_environment', environment => $depot, tag => 'first', message => 'back', %whole);
 call(1, 'archive_environment', environment => 'depot-f1', message => 'over');
 call(2, 'fork_environment', src => $depot, new_environment => 'depot-f1', message => 'another', %whole);
+call(1, 'register_project', project => 'yard', description => $_) for 'a yard', 'a yard', 'the yard';
+call(2, 'register_environment', project => 'yard', environment => 'e1');
+call(2, 'set_parameters', project => 'yard', environment => 'e1', parameters => { size => 1 });
+call(1, 'set_freeze', name => 'yard 1', project => 'yard', during => '[2031-01-01, 2031-02-01)');
+call(2, 'apply_document', document => { version => 1, project => { project => 'yard' },
+	environments => [{ environment => 'e2' }] }, dry_run => $_) for 't', 'f';
+call(1, 'remove_freeze', name => 'yard 1');
 $_->{psql} && $_->{psql}->end for @sessions;
 is(join(', ', map { "$_->{verb}: $_->{state}" } grep { $_->{state} ne '00000' } map { @{ $_->{calls} } } @transactions),
 	'configure_instance: PM401',
@@ -325,6 +332,18 @@ my @wrong = (
 		}],
 	['a name is taken twice', 'there twice',
 		sub { my ($h) = @_; transaction_of($h, of($h, 'archive_environment'))->{outcome} = 'rolled back' }],
+	['what is told as kept is recorded', 'not declared, and recorded',
+		sub { my ($h) = @_; (of($h, 'register_project'))[0]{rows}[0]{action} = 'keep' }],
+	['what is told as changed is not', 'acknowledged, and not recorded',
+		sub { my ($h) = @_; (of($h, 'register_project'))[1]{rows}[0]{action} = 'change' }],
+	['what is only tried is recorded', 'not declared, and recorded',
+		sub { my ($h) = @_; (of($h, 'apply_document'))[1]{args}{dry_run} = 't' }],
+	['a change of what was not there', 'declared of what was not there',
+		sub { my ($h) = @_; (of($h, 'register_project'))[2]{rows}[0]{changes}[0]{old} = 'another' }],
+	['what is there is made', 'declared of what was not there',
+		sub { my ($h) = @_; (of($h, 'register_project'))[2]{rows}[0]{action} = 'create' }],
+	['what is gone is deleted', 'declared of what was not there',
+		sub { my ($h) = @_; (of($h, 'set_freeze'))[0]{rows}[0]{action} = 'delete' }],
 	['another request holds it', 'queued against a request',
 		sub { my ($h) = @_; before($h, 'open_request', (of($h, 'deploy_instance'))[0]) }]);
 

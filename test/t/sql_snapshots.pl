@@ -90,7 +90,6 @@ BEGIN
 	    VALUES (p, 'staging', '{"host": "s"}'), (p, 'production', '{"host": "h"}');
 	INSERT INTO promote.component (project, component, bundle) VALUES (p, 'db', p);
 	INSERT INTO promote.instance (project, environment, component) VALUES (p, 'staging', 'db'), (p, 'production', 'db');
-	EXECUTE format('CREATE ROLE %I', p);
 	PERFORM promote.configure_instance(p || '-' || e || '-db', '{"size": 1, "host": "{{host}}"}', plan => false)
 		FROM (VALUES ('staging'), ('production')) AS v (e);
 	PERFORM promote.set_secret(p || '-' || e || '-db', 'password', 'hush')
@@ -146,6 +145,9 @@ CREATE FUNCTION state(p text) RETURNS text LANGUAGE sql AS $$
 			WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'release', version, block_reason) FROM promote.bundle_release WHERE bundle = p
 		UNION ALL SELECT concat_ws(' ', 'stop', reason, lifted_at IS NOT NULL) FROM promote.line_stop WHERE project = p
+		UNION ALL SELECT concat_ws(' ', 'consumer', consumer,
+			(SELECT count(*) FROM promote.audit_log AS a WHERE a.project = p AND a.position <= c.position))
+			FROM promote.consumer AS c WHERE project = p
 		UNION ALL SELECT concat_ws(' ', 'event', subject, seq, event) FROM promote.audit_log WHERE project = p
 	) AS s (line) $$;
 SQL
@@ -238,6 +240,9 @@ my %say = (
 		promote.set_parameters('%p', 'dev', '{"size": 1}'), promote.register_component('%p', 'app', '%p', 'theirs'),
 		promote.set_dependency('%p', 'app', 'db', 'theirs'), promote.register_instance('%p', 'dev', 'app'),
 		promote.set_promotion_path('%p', 'staging', 'dev', 'theirs')},
+	consumer   => q{SELECT FROM promote.register_consumer('%p', '%p', after_position => 0)},
+	no_consumer => q{SELECT promote.remove_consumer('%p')},
+	taken      => q{SELECT promote.acknowledge_events('%p', (SELECT max(position) FROM promote.next_events('%p'))) > 0},
 	empty      => q{SELECT promote.register_component('%p', 'app', '%p'), promote.register_environment('%p', 'dev')},
 );
 
@@ -365,6 +370,12 @@ my %verb = (
 	instance   => q{SELECT action, changes FROM promote.register_instance('%p', 'dev', 'app')},
 	path       => q{SELECT action, changes FROM promote.set_promotion_path('%p', 'staging', 'dev', 'mine')},
 	attributes => q{SELECT action, changes FROM promote.set_attributes('{"case": "%p", "whose": "mine"}', '%p')},
+	consumer   => q{SELECT registered, changed FROM promote.register_consumer('%p', '%p', after_position => 0)},
+	no_consumer => q{SELECT promote.remove_consumer('%p')},
+	next_events => q{SELECT subject, event FROM promote.next_events('%p', 1)},
+	take       => q{SELECT promote.acknowledge_events('%p', (SELECT min(position) FROM promote.audit_log
+		WHERE project = '%p')) > 0},
+	wait       => q{SELECT status, ended FROM promote.wait_for_deployment('%P', 2, '1 ms')},
 	document   => q{SELECT kind, action, changes FROM promote.apply_document('{"version": 1,
 		"project": {"project": "%p",
 		"description": "mine", "attributes": {"case": "%p"}}}')},
@@ -392,6 +403,13 @@ my @cases = (
 		instance path attributes document text no_project no_bundle no_release no_parameter no_parameters no_dependency
 		no_instance no_path)),
 	(map { [ '', 'empty', $_ ] } qw(no_environment no_component)),
+	# consumers
+	[ '', 'consumer', 'consumer' ],
+	[ 'consumer', 'no_consumer', 'consumer' ],
+	[ 'consumer', 'no_consumer', 'no_consumer' ],
+	[ 'consumer', 'taken', 'next_events' ],
+	[ 'consumer', 'taken', 'take' ],
+	[ 'consumer', 'no_consumer', 'take' ],
 	# new desired states
 	[ '', 'edit', 'promote' ],
 	[ '', 'edit_here', 'apply' ],
@@ -534,6 +552,7 @@ my @cases = (
 	[ 'deploy claim', 'abort', 'secrets' ],
 	[ 'deploy claim', 'no_secret', 'secrets' ],
 	[ 'deploy claim', 'block', 'complete', 'same' ],
+	[ 'plan claim', 'complete', 'wait' ],
 	[ 'plan claim', 'complete', 'complete', 'same' ],
 	[ 'plan claim', 'abort', 'complete' ],
 	[ 'plan claim', 'deploy', 'complete', 'same' ],
@@ -686,7 +705,17 @@ my %neither = (
 		'the request has begun, and the item is held against its preview under its lock: it is blocked',
 );
 
+# What can never be told at the higher levels, and says so; and what is read by the snapshot, because events come again
+# until their position is acknowledged.
+my %refused = (wait => 'PM407');
+my %by_snapshot = map { $_ => 1 } qw(next_events);
+
 # ---- running them ----
+
+# A role that is made has all sessions plan their statements anew: so those of all projects are made at once.
+$node->query('snapshots', <<"SQL");
+DO \$\$ BEGIN FOR n IN 1 .. @{[5 * @cases]} LOOP EXECUTE 'CREATE ROLE c' || n; END LOOP; END \$\$
+SQL
 
 my $mine   = session('ann');
 my $theirs = session('bob');
@@ -790,14 +819,12 @@ sub beside {
 }
 
 # Whatever changes anything is among them. Rotating passes over what is locked, and has a specification of its own;
-# ending a session and restoring guards are about no rows of a project's. Events are read by the snapshot that there is,
-# test/t/event_order.pl has the places of consumers, and waiting takes no part in a transaction of this kind.
+# ending a session and restoring guards are about no rows of a project's.
 my $verbs = join "\n", values %verb;
 is($node->query('snapshots', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'promote'::regnamespace
 	AND provolatile = 'v' AND prorettype <> 'trigger'::regtype ORDER BY 1})
 		=~ s/^(\w+)\n?/$verbs =~ m{promote\.$1\(} ? '' : "$1 "/gemr,
-	'acknowledge_events end_session next_events register_consumer remove_consumer restore_guards '
-	. 'rotate_secrets wait_for_deployment ', 'every verb has a case');
+	'end_session restore_guards rotate_secrets ', 'every verb has a case');
 my %used = map { $_->[2] => 1 } @cases;
 is(join(' ', sort grep { !$used{$_} } keys %verb), '', '... that is played');
 
@@ -812,7 +839,8 @@ for my $case (@cases) {
 	for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
 		my ($answer, $left, $again) = behind($level, $before, $change, $verb);
 		$count{ $again ? 'again' : 'at once' }++;
-		is($answer, $then,      "$name: behind it at $level") or diag("tried again: $again");
+		my $wanted = $refused{$verb} // ($by_snapshot{$verb} ? $first : $then);
+		is($answer, $wanted, "$name: behind it at $level") or diag("tried again: $again");
 		is($left,   $then_left, "$name: behind it at $level, the same rows");
 	}
 	my ($answer, $left, $waited) = beside($before, $change, $verb);

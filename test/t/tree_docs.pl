@@ -4,12 +4,17 @@
 # the owner's. What it prints is compared with the ``` block that follows at once, where there is one, as psql prints
 # it; the row count may be left out. A statement that has a comment behind its semicolon has to return what the comment
 # says. All others have to succeed. Every function of documents has such an example. Of tutorials, ```sh blocks are
-# run too, in the checkout; "TERRAFORM" and "WORK" are set for its worker as demo/tell sets them.
+# run too, in the checkout; "TERRAFORM", "WORK" and "PGUSER" are set for its worker as demo/tell sets them.
+#
+# A block that begins by "\c - role", and all after it, are run by whom that names, as psql does. So tutorials run,
+# behind the one block in which the owner lets them in, as roles that own nothing. What how-tos call is run by a role
+# that owns nothing and has every grant, but for what only the owner can do.
 
 use strict;
 use warnings;
 use Cwd qw(getcwd);
 use File::Temp;
+use IPC::Open2 qw(open2);
 use Test::More;
 use PromoteTest;
 
@@ -82,18 +87,81 @@ my %setup = (
 		'how-to/use-it-from-an-application'),
 	(map { ("reference/$_" => "$registry; CREATE ROLE release_bot") } qw(compose revision)));
 
+# Who carries out how-tos, and what of them takes somebody who owns something.
+my $operator = q{CREATE ROLE operator LOGIN; SELECT promote.grant_action('operator', action) FROM unnest('{register,
+	publish,rules,configure,promote,plan,deploy,approve,override,decommission,secrets,work,audit,
+	admin}'::text[]) AS action;};
+my $owners = qr/^\s*(?:CREATE|ALTER|DROP|GRANT|REVOKE|DELETE|SET\s+(?:LOCAL\s+)?(?:ROLE|SESSION))\b
+	|promote\.(?:prune_audit|restore_guards)|FROM\s+(?:kept|webhook\.)/imx;
+
 my %shown;    # the functions that an example with its result calls
 
 my $node = PromoteTest->new;
 my ($psql) = $node->psql_command('postgres');
 
-# What psql prints in its usual format, errors included, and with further arguments.
-sub output_of {
-	my ($database, $sql, @arguments) = @_;
-	my (undef, $out, $err) = $node->run({ input => $sql }, $psql, '-X', '-q', @arguments, $node->connection, '-d',
-		$database);
-	return $out . $err;
+# ---- sessions ----
+
+# Beginning anew takes a server longer than most examples do. So one psql of each user runs a page, and forgets after
+# each example what that has set.
+my %session;    # of the page, by user
+my $errors = File::Temp->new;
+my $end = '<the end of an example>';
+
+sub session {
+	my ($database, $user) = @_;
+	return $session{$user} //= do {
+		my @command = ($psql, '-X', '-q', $node->connection, '-U', $user, '-d', $database);
+		my $pid = open2(my $out, my $in, 'sh', '-c', 'exec "$@" 2>>"$0"', "$errors", @command);
+		$in->autoflush(1);
+		{ pid => $pid, in => $in, out => $out };
+	};
 }
+
+# What comes before the next end, of a session that is told something.
+sub told {
+	my ($session, @lines) = @_;
+	print { $session->{in} } map { "$_\n" } @lines, "\\echo '$end'", '';
+	my $out = '';
+	while (defined(my $line = readline $session->{out})) {
+		return $out if $line eq "$end\n";
+		$out .= $line;
+	}
+	return "${out}the session has ended\n";
+}
+
+# What psql prints in its usual format, or bare, errors behind it.
+sub output_of {
+	my ($database, $user, $sql, $bare) = @_;
+	my $session = session($database, $user);
+	truncate $errors, 0;
+	my $out = told($session, $bare ? ('\pset format unaligned', '\pset tuples_only on') : (), $sql)
+		. PromoteTest::slurp("$errors");
+	told($session, '\pset format aligned', '\pset tuples_only off', 'ROLLBACK;', 'DISCARD ALL;');
+	# what a database or a role sets begins with the next session
+	end_sessions() if $sql =~ /\bALTER\s+(?:DATABASE|ROLE|SYSTEM)\b/;
+	return $out;
+}
+
+sub end_sessions {
+	for my $session (values %session) {
+		close $_ for @$session{qw(in out)};
+		waitpid $session->{pid}, 0;
+	}
+	%session = ();
+	return;
+}
+
+# Is a role one that owns nothing, and is a member of none that does?
+sub owns_nothing {
+	my ($database, $user) = @_;
+	return $node->query($database, qq{SELECT NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls)
+		AND NOT EXISTS (SELECT FROM pg_shdepend AS d WHERE d.deptype = 'o' AND pg_has_role(r.oid, d.refobjid, 'MEMBER'))
+			AND NOT EXISTS (SELECT FROM pg_roles AS o WHERE (o.rolsuper OR o.rolname ~ '^pg_')
+				AND pg_has_role(r.oid, o.oid, 'MEMBER'))
+		FROM pg_roles AS r WHERE rolname = '$user'}) eq 't';
+}
+
+# ---- examples ----
 
 # The examples of a page: line, language, text, and the output that is shown, if any is.
 sub examples {
@@ -139,31 +207,38 @@ sub remember {
 # What a command prints, errors included, as somebody runs it who follows the tutorial.
 my $work = File::Temp->newdir;
 sub printed_by {
-	my ($database, $command) = @_;
-	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3, 5 ], $database,
+	my ($database, $user, $command) = @_;
+	local @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE TERRAFORM WORK)} = (($node->connection)[ 1, 3 ], $user, $database,
 		getcwd() . '/demo/terraform', "$work");
 	my ($status, $out, $err) = $node->run('sh', '-c', $command);
 	return $out . $err;
 }
 
+# Who runs SQL of a page, where the page does not say.
+sub user_of {
+	my ($database, $sql) = @_;
+	return $database =~ /^how_to/ && $sql !~ $owners ? 'operator' : 'postgres';
+}
+
 sub check_example {
-	my ($database, $name, $example) = @_;
+	my ($database, $user, $name, $example) = @_;
 	if ($example->{language} eq 'sh') {
-		my $found = printed_by($database, $example->{sql});
+		my ($worker) = PromoteTest::slurp($name =~ s/:.*//r) =~ /`PGUSER=(\w+)`/;
+		my $found = printed_by($database, $worker, $example->{sql});
 		is($found, $example->{shown} // $found, "$name: prints what is shown");
 		return;
 	}
 	if (defined $example->{shown}) {
 		remember($example->{sql});
-		is(as_shown(output_of($database, $example->{sql}), $example->{shown}), $example->{shown},
-			"$name: prints what is shown");
+		my $found = output_of($database, $user // user_of($database, $example->{sql}), $example->{sql});
+		is(as_shown($found, $example->{shown}), $example->{shown}, "$name: prints what is shown");
 		return;
 	}
 	my @statements = statements($example->{sql});
 	is(join('', map { "$_->[2]\n" } @statements), $example->{sql}, "$name: is made of statements");
 	for my $statement (@statements) {
 		my ($sql, $result) = @$statement;
-		my $found = output_of($database, $sql, '-A', '-t');
+		my $found = output_of($database, $user // user_of($database, $sql), $sql, 1);
 		my $line = $sql =~ s/\s+/ /gr;
 		if (!defined $result) {
 			unlike($found, qr/^(?:ERROR|FATAL):/m, "$name: $line succeeds");
@@ -172,15 +247,61 @@ sub check_example {
 		remember($sql);
 		is($found, "$result\n", "$name: $line returns what the comment says");
 	}
+	return;
+}
+
+# Runs a page's examples, and returns by whom each block of SQL was run.
+sub check_page {
+	my ($database, $page, @examples) = @_;
+	my ($user, @users);
+	for my $example (@examples) {
+		$user = $1 if $example->{language} eq 'sql' && $example->{sql} =~ s/\A\\c - (\w+)\n//;
+		unlike($example->{sql}, qr/^\\c\b/m, "$page:$example->{line}: another user comes first in a block");
+		check_example($database, $user, "$page:$example->{line}", $example);
+		push @users, $user // 'postgres' if $example->{language} eq 'sql';
+	}
+	end_sessions();
+	return @users;
+}
+
+# What has to succeed and prints nothing.
+sub administer {
+	my ($database, $sql) = @_;
+	my $found = output_of($database, 'postgres', "$sql;", 1);
+	die "this failed: $sql\n$found" if $found =~ /ERROR:/;
+	return;
+}
+
+# A database with what several pages take for granted, to be copied.
+my %template = ('' => 'page');
+sub template {
+	my ($setup) = @_;
+	return $template{$setup} //= do {
+		my $name = 'page' . keys %template;
+		$node->query('postgres', "CREATE DATABASE $name TEMPLATE page");
+		$node->query($name, $setup);
+		$name;
+	};
+}
+
+# Makes the database of a page, and what the page takes for granted; roles and settings of databases are copied by none.
+sub make_database {
+	my ($database, $page, $setup) = @_;
+	my $own = $page =~ /tutorial/ || $setup =~ /ROLE|DATABASE/;
+	my $copied = $page =~ /tutorial/ ? 'template1' : template($own ? '' : $setup);
+	$node->query('postgres', "CREATE DATABASE $database TEMPLATE $copied");
+	administer($database, $setup =~ s/:database/$database/gr) if $own && $setup ne '';
+	administer($database, $operator) if $database =~ /^how_to/;
+	return;
 }
 
 # Roles are the server's, not the database's: what a page has made goes with it.
-sub drop_roles {
-	for my $role (split /\n/,
-		$node->query('postgres',
-		q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'})) {
-		$node->query('postgres', "DROP ROLE $role");
-	}
+sub drop_database {
+	my ($database) = @_;
+	$node->query('postgres', <<"SQL");
+DROP DATABASE $database;
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres' \\gexec
+SQL
 	return;
 }
 
@@ -191,12 +312,11 @@ for my $page (@pages) {
 	my @examples = examples($page) or next;
 	my $name = $page =~ s{^doc/|\.md$}{}gr;
 	my $database = lc $name =~ s/\W/_/gr;
-	$node->query('postgres', "CREATE DATABASE $database" . ($page =~ /tutorial/ ? '' : ' TEMPLATE page'));
-	my $setup = ($setup{$name} // '') =~ s/:database/$database/gr;
-	$node->query($database, $setup) if $setup ne '';
-	check_example($database, "$page:$_->{line}", $_) for @examples;
-	$node->query('postgres', "DROP DATABASE $database");
-	drop_roles();
+	make_database($database, $page, $setup{$name} // '');
+	my (undef, @users) = check_page($database, $page, @examples);
+	is(join(' ', grep { !owns_nothing($database, $_) } @users), '', "$page: behind its first block nobody owns a thing")
+		if $page =~ m{tutorial|README};
+	drop_database($database);
 }
 my @lost = grep { !-e "doc/$_.md" } sort keys %setup;
 is("@lost", '', 'every page that something is set up for is there');

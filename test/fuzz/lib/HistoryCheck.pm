@@ -21,7 +21,7 @@ use Digest::SHA qw(sha256_hex);
 use Encode qw(encode_utf8);
 use JSON::PP ();
 use Time::Local qw(timegm);
-use HistoryWork qw(SESSIONS person is_reviewer instance_parts);
+use HistoryWork qw(PROJECTS SESSIONS person is_reviewer instance_parts);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 my $far = 9e18;
@@ -31,7 +31,7 @@ sub check {
 	my $self = bless { %$history, documented => $documented, findings => [] }, __PACKAGE__;
 	$self->$_ for qw(index_calls find_events split_sets);
 	$self->$_ for qw(states hashes refused_events acknowledged parts revisions contents expectations keys_once steps
-		claims ends answers generations tags rules approvals budgets requests refusals);
+		claims ends answers generations tags rules approvals budgets requests refusals declarations);
 	return @{ $self->{findings} };
 }
 
@@ -300,6 +300,62 @@ sub refused_events {
 	return;
 }
 
+# ---- what is declared ----
+
+# What a call says that it has made of a row, by the row's subject; nothing for calls that declare nothing.
+sub declared {
+	my ($call) = @_;
+	return map { ("$_->{kind} $_->{name}" => $_) } grep { ref eq 'HASH' && exists $_->{changes} }
+		@{ $call->{rows} // [] };
+}
+
+# What is kept, or only tried, is not recorded, and all else is; and each call has made of a row what it says, of what
+# the one before it in the row's chain has left.
+sub declarations {
+	my ($self) = @_;
+	my %told;
+	for my $call (@{ $self->{calls} }) {
+		my %of = declared($call) or next;
+		for my $subject (sort keys %of) {
+			my $tried = ($call->{args}{dry_run} // 'f') eq 't' || $of{$subject}{action} eq 'keep';
+			my $events = grep { $_->{subject} eq $subject } @{ $call->{events} };
+			$told{$subject} = 1;
+			$self->found('not declared, and recorded', $subject, $call) if $tried && $events;
+			$self->found('acknowledged, and not recorded', "$call->{verb}: $of{$subject}{action} $subject", $call)
+			  if !$tried && !$events && took_effect($call);
+		}
+	}
+	$self->declared_in_turn($_) for sort keys %told;
+	return;
+}
+
+# The calls that a row's chain tells of, in its order.  Where one's answer was lost, nobody knows what it has left.
+sub declared_in_turn {
+	my ($self, $subject) = @_;
+	my ($there, %value, $last);
+	for my $row (@{ $self->{of_subject}{$subject} // [] }) {
+		my %of = $row->{call} ? declared($row->{call}) : ();
+		my $declaration = $of{$subject};
+		if (!$declaration) {
+			($there, %value) = ();
+			next;
+		}
+		my $action = $declaration->{action};
+		my @wrong = defined $there && $there == ($action eq 'create' ? 1 : 0) ? $action : ();
+		for my $change (@{ $declaration->{changes} }) {
+			my ($column, $old, $new) = @$change{qw(column old new)};
+			push @wrong, $column if $action ne 'create' && exists $value{$column}
+				&& $json->encode($value{$column}) ne $json->encode($old);
+			$value{$column} = $new;
+		}
+		$self->found('declared of what was not there', "$subject: @wrong", $row->{call}, $last) if @wrong;
+		$there = $action eq 'delete' ? 0 : 1;
+		%value = () if !$there;
+		$last = $row->{call};
+	}
+	return;
+}
+
 # ---- what was acknowledged is recorded once ----
 
 # Events of a name in the whole log, by subject and a fact.
@@ -456,26 +512,20 @@ sub expect_override {
 	return $self->found('acknowledged, and not recorded', "$call->{verb}: gate.overridden", $call);
 }
 
+# What stops everything is in the chains of all projects that there are.
 sub expect_stop {
 	my ($self, $call) = @_;
 	my $stop = $call->{rows}[0]{stop};
 	$self->expect_event($call, 'line.stopped', ['stop'], "line $_ $stop",
 		$call->{rows}[0]{reason} ne $call->{args}{reason})
-	  for $call->{args}{project} // $self->projects;
+	  for $call->{args}{project} // PROJECTS;
 	return;
-}
-
-# What stops everything is in the chains of all projects.
-sub projects {
-	my ($self) = @_;
-	my %seen;
-	return grep { !$seen{$_}++ } map { $_->[0] } $self->environments;
 }
 
 sub expect_resumed {
 	my ($self, $call) = @_;
 	my $stop = $call->{rows}[0]{stop} // return;
-	$self->expect_event($call, 'line.resumed', ['stop'], "line $_ $stop") for $call->{args}{project} // $self->projects;
+	$self->expect_event($call, 'line.resumed', ['stop'], "line $_ $stop") for $call->{args}{project} // PROJECTS;
 	return;
 }
 

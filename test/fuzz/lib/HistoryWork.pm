@@ -27,9 +27,10 @@ use POSIX ();
 use Time::HiRes qw(gettimeofday sleep);
 use FuzzSession;
 
-our @EXPORT_OK = qw(SESSIONS INSTANCES person is_reviewer instance_parts);
+our @EXPORT_OK = qw(PROJECTS SESSIONS INSTANCES person is_reviewer instance_parts);
 
 use constant SESSIONS => 8;
+use constant PROJECTS => qw(shop depot);    # those that are there from the beginning to the end
 use constant INSTANCES => (map({ ("shop-staging-$_", "shop-production-$_") } qw(a b c d e)), 'depot-staging-a',
 	'depot-production-a');
 use constant REVIEWERS => 5;    # the first so many sessions
@@ -289,7 +290,8 @@ sub choose {
 		1 => sub { call('adopt_drift', instance => $name, message => $self->word) },
 		14 => sub { $self->choose_request($known) },
 		10 => sub { $self->choose_set($known) },
-		14 => sub { $self->choose_environment($known) });
+		14 => sub { $self->choose_environment($known) },
+		20 => sub { $self->choose_declaration });
 	return $choice->();
 }
 
@@ -513,6 +515,70 @@ sub choose_environment {
 		2 => call('archive_environment', environment => $fork, message => $self->word));
 }
 
+# Declares something of a project of its own, in which nothing is deployed: few names, so that sessions meet at each.
+sub choose_declaration {
+	my ($self) = @_;
+	my %project = (project => pick('yard', 'yard', 'yard', 'annex'));
+	my %environment = (%project, environment => pick('e1', 'e2'));
+	my %component = (%project, component => pick('c1', 'c2'));
+	my %bundle = (bundle => pick('stuff', 'other'));
+	my %release = (%bundle, version => pick('1.0.0', '1.1.0'));
+	my %path = (%project, source_environment => pick('e1', 'e2'), destination_environment => pick('e1', 'e2'));
+	my %dependency = (%component, depends_on => pick('c1', 'c2'));
+	my %rule = (%environment, rule => 'r');
+	my %check = (%environment, check_name => 'lights');
+	my %override = (%environment, code => 'soak', role => 'history_reviewers');
+	my %said = chance(0.7) ? (description => pick('one', 'two', $self->word)) : ();
+	# a row that goes to another project goes to another chain
+	my $name = "$project{project} " . pick(1, 2);
+	my %name = (name => $name);
+	my %policy = (policy => $name);
+	my %when = (%environment, reason => pick('one', 'two', $self->word),
+		during => '[2031-01-01, 2031-0' . pick(2, 3) . '-01)');
+	my %registered = (
+		project => [{ %project }, { %said, chance(0.5) ? (attributes => { size => int rand 3 }) : () }],
+		bundle => [\%bundle, \%said], environment => [\%environment, \%said],
+		component => [\%component, { bundle => 'stuff', %said }],
+		instance => [{ %environment, %component }, { attributes => { size => int rand 3 } }]);
+	my %set = (
+		dependency => [\%dependency, \%said], promotion_path => [\%path, \%said], freeze => [\%name, \%when],
+		change_window => [\%name, \%when], approval_rule => [\%rule, { role => 'history_reviewers', %said }],
+		required_check => [\%check, \%said], override_rule => [\%override, \%said],
+		policy => [\%policy, { %project, function => 'hist.policy', enabled => 'f', %said }]);
+	my ($what, $made) = chance(0.5) ? ('register', \%registered) : ('set', \%set);
+	my $kind = pick(sort keys %$made);
+	my ($key, $more) = @{ $made->{$kind} };
+	return weighted(
+		12 => call("${what}_$kind", %$key, %$more),
+		5 => call("remove_$kind", %$key),
+		2 => call('publish_release', %release, params_schema => pick({}, { type => 'object' })),
+		1 => call('remove_release', %release),
+		2 => call('set_environment_rules', %environment, max_lost_leases => int rand 4,
+			require_plan => pick(undef, 't', 'f')),
+		2 => call('set_attributes', attributes => { size => int rand 3 }, chance(0.5) ? %environment : %project),
+		2 => call('set_parameters', %environment, parameters => { size => int rand 3, $self->word => 1 }),
+		1 => call('remove_parameter', %environment, name => 'size'),
+		1 => call('clear_parameters', %environment),
+		4 => call(pick('apply_document', 'apply_text'), document => $self->document($project{project}),
+			prune => pick('t', 'f'), dry_run => chance(0.2) ? 't' : 'f'));
+}
+
+# What a project may be.
+sub document {
+	my ($self, $project) = @_;
+	my @environments = some('e1', 'e2');
+	my @components = some('c1', 'c2');
+	return { version => 1, project => { project => $project, description => pick('one', 'two', $self->word) },
+		bundles => [{ bundle => 'stuff' }],
+		environments => [map { { environment => $_, chance(0.5) ? (max_lost_leases => int rand 4) : () } }
+			@environments],
+		components => [map { { component => $_, bundle => 'stuff' } } @components],
+		instances => [map { { environment => $environments[0], component => $_ } } @components],
+		chance(0.5) ? (parameters => [{ environment => $environments[0], parameters => { size => int rand 3 } }]) : (),
+		chance(0.5) ? (approval_rules => [{ environment => $environments[0], rule => 'r',
+			role => 'history_reviewers' }]) : () };
+}
+
 # ---- all of them ----
 
 # Runs the sessions, and what disturbs them, and returns the history.
@@ -663,7 +729,8 @@ DO \$\$ BEGIN
 	PERFORM promote.configure_instance(name, jsonb_build_object('size', 1, 'own', name)) FROM promote.instance
 		ORDER BY name;
 	PERFORM promote.grant_action('history_people', action)
-	FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin}'::text[]) AS action;
+	FROM unnest('{view,configure,promote,plan,deploy,approve,override,decommission,work,admin,register,publish,
+		rules}'::text[]) AS action;
 END \$\$;
 SQL
 	return;
@@ -689,7 +756,7 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 			i.environment, i.component)
 			AND d.action = 'PLAN' AND d.status = 'COMPLETED' AND d.revision = i.revision)), '[]'),
 	'unplanned', COALESCE((SELECT jsonb_agg(i.name) FROM promote.instance AS i
-		WHERE NOT EXISTS (SELECT FROM promote.deployment AS d
+		WHERE i.revision > 0 AND NOT EXISTS (SELECT FROM promote.deployment AS d
 			WHERE (d.project, d.environment, d.component) = (i.project, i.environment, i.component)
 			AND d.action = 'PLAN' AND d.revision = i.revision)), '[]'),
 	'environments', (SELECT jsonb_object_agg(project || '/' || environment, to_jsonb(e)) FROM promote.environment AS e),
@@ -700,10 +767,12 @@ CREATE FUNCTION hist.state() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER 
 	'tags', COALESCE((SELECT jsonb_agg(jsonb_build_array(project || '-' || environment, tag)) FROM (SELECT *
 		FROM promote.environment_tag ORDER BY created_at DESC LIMIT 8) AS t), '[]'),
 	'stops', COALESCE((SELECT jsonb_agg(project) FROM promote.line_stop WHERE lifted_at IS NULL), '[]'),
-	'freezes', COALESCE((SELECT jsonb_agg(name) FROM promote.freeze_window), '[]'),
-	'windows', COALESCE((SELECT jsonb_agg(name) FROM promote.change_window), '[]'),
-	'rules', COALESCE((SELECT jsonb_agg(rule) FROM promote.approval_rule), '[]'),
+	'freezes', COALESCE((SELECT jsonb_agg(name) FROM promote.freeze_window WHERE name !~ '^(yard|annex)'), '[]'),
+	'windows', COALESCE((SELECT jsonb_agg(name) FROM promote.change_window WHERE name !~ '^(yard|annex)'), '[]'),
+	'rules', COALESCE((SELECT jsonb_agg(rule) FROM promote.approval_rule WHERE rule <> 'r'), '[]'),
 	'blocked', COALESCE((SELECT jsonb_agg(version) FROM promote.bundle_release WHERE block_reason IS NOT NULL), '[]'));
+CREATE FUNCTION hist.policy(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
+	LANGUAGE sql STABLE AS 'SELECT NULL::promote.blocking_reason WHERE false';
 CREATE FUNCTION hist.freeze(name text, project text DEFAULT NULL, environment text DEFAULT NULL) RETURNS text
 	LANGUAGE sql SECURITY DEFINER AS $$
 	SELECT s.name FROM promote.set_freeze($1, $2, $3,

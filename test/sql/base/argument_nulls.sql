@@ -19,7 +19,13 @@ SELECT format('SELECT %s.%I(%s)', min(p.pronamespace::regnamespace::text), min(p
            CASE WHEN (mask >> (a.place::integer - 1)) & 1 = 1 THEN 'NULL' ELSE sample.value END
            || '::' || format_type(a.type, NULL), ', ' ORDER BY a.place))
   FROM pg_proc AS p
- CROSS JOIN generate_series(0, (1 << p.pronargs) - 1) AS mask
+ CROSS JOIN LATERAL (
+       SELECT generate_series(0, (1 << p.pronargs) - 1) WHERE p.pronargs <= 9
+       UNION
+       SELECT few # CASE WHEN others THEN (1 << p.pronargs) - 1 ELSE 0 END
+         FROM (SELECT 0 AS few UNION SELECT (1 << i) | (1 << j) FROM generate_series(0, p.pronargs - 1) AS i,
+             generate_series(0, p.pronargs - 1) AS j) AS f, unnest('{f,t}'::boolean[]) AS others
+        WHERE p.pronargs > 9) AS choice (mask)
  CROSS JOIN unnest(p.proargtypes) WITH ORDINALITY AS a (type, place)
   LEFT JOIN (VALUES ('boolean', 'true'), ('bytea', $v$'\x00'$v$), ('bigint', '1'), ('integer', '1'),
                     ('interval', $v$'1 min'$v$), ('jsonb', $v$'{"a": 1}'$v$), ('text', $v$'a-b-c'$v$),
@@ -29,7 +35,6 @@ SELECT format('SELECT %s.%I(%s)', min(p.pronamespace::regnamespace::text), min(p
                     ('tstzrange', $v$'(,)'$v$)) AS sample (type, value)
     ON sample.type = format_type(a.type, NULL)
  WHERE p.oid = function
-   AND (p.pronargs <= 9 OR bit_count(mask::bit(32)) <= 2 OR bit_count(mask::bit(32)) >= p.pronargs - 2)
  GROUP BY mask
 $$;
 

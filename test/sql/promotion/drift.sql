@@ -72,6 +72,8 @@ SELECT is(promote.report_observed_digest('ecomm-production-db', (SELECT promote.
     FROM promote.observation JOIN promote.config USING (project, digest)), 'digest'), 4, 'the same by its digest');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'for the sale', '.replicas'), 1, 'one is dismissed');
 SELECT is(promote.dismiss_drift('ecomm-production-db', 'for the sale', '.replicas'), 0, 'once');
+SELECT is((SELECT max(dismissed_at) FROM promote.drift_status WHERE dismissed), (SELECT max(dismissed_at)
+    FROM promote.drift_item), '... at a time');
 SELECT is(pg_temp.lines($$SELECT path, dismissed, dismissed_by, reason FROM promote.drift_status WHERE dismissed$$),
     '(.replicas,t,ada,"for the sale")', 'with the reason');
 SELECT is((SELECT data - 'database_role' FROM promote.audit_log WHERE event = 'drift.dismissed'),

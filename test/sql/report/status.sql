@@ -33,9 +33,11 @@ SELECT is(pg_temp.lines($$SELECT status, desired_revision, desired_digest = (SEL
                                 'not deployed yet: the release is that of the channel');
 
 -- ---- a plan runs, a deployment runs ----
-SELECT promote.configure_instance('ecomm-production-db', '{"tier": "{{domain}}"}', '~1') \g /dev/null
+SELECT set_config('promote.actor', 'ann', true), promote.configure_instance('ecomm-production-db',
+    '{"tier": "{{domain}}"}', '~1') \g /dev/null
 SELECT pg_temp.work('ecomm-production-db') \g /dev/null
-SELECT promote.deploy_instance('ecomm-production-db') \g /dev/null
+SELECT set_config('promote.actor', 'bob', true), promote.deploy_instance('ecomm-production-db') \g /dev/null
+SELECT set_config('promote.actor', '', true) \g /dev/null
 SELECT is(pg_temp.status(), 'never_deployed', 'queued');
 CREATE TEMP TABLE claim AS SELECT * FROM promote.claim_deployment('worker 7', ARRAY['PROVISION']);
 SELECT is(pg_temp.lines($$SELECT s.status, s.since = d.started_at, running_deployment = c.deployment, running_action,
@@ -46,6 +48,21 @@ SELECT is(pg_temp.lines($$SELECT s.status, s.since = pg_temp.finished(c.deployme
     deployed_revision, desired_digest = deployed_digest, rendered_digest <> deployed_digest, desired_version,
     deployed_version, running_deployment, s.worker FROM promote.instance_status s, claim c
     WHERE s.instance = c.instance$$), '(in_sync,t,2,2,t,t,1.1.0,1.1.0,,)', 'in sync');
+CREATE FUNCTION pg_temp.who(view text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    EXECUTE format('SELECT concat_ws('','', s.desired_actor, s.desired_at = r.created_at, s.deployed_actor,
+        s.deployed_at = pg_temp.finished(i.deployed_by)) FROM promote.%I AS s, promote.revision AS r
+        JOIN promote.instance AS i USING (project, environment, component, revision)
+        WHERE i.name = $v$ecomm-production-db$v$ AND s.instance = i.name', view) INTO found;
+    RETURN found;
+END
+$$;
+SELECT is(pg_temp.who(view), 'ann,t,bob,t', view || ': who asked for what is desired and for what runs, and when')
+    FROM unnest('{instance_status,promotion_matrix}'::text[]) AS view;
+SELECT is(pg_temp.lines($$SELECT desired_actor, desired_at, deployed_actor, deployed_at FROM promote.instance_status
+    WHERE instance = 'ecomm-prod-uswest-db'$$), '(,,,)', '... where nobody has asked for anything');
 
 -- ---- stale ----
 UPDATE promote.parameter_set SET parameters = parameters || '{"domain": "new.example.com"}' WHERE project = 'ecomm'
