@@ -13,7 +13,7 @@ INSERT INTO promote.instance (project, environment, component) SELECT 'bench', '
 -- The twins, without triggers.
 CREATE TABLE bench.deployment (LIKE promote.deployment INCLUDING ALL);
 CREATE TABLE bench.instance (LIKE promote.instance INCLUDING ALL) WITH (fillfactor = 80);
-CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL);
+CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL EXCLUDING GENERATED);
 CREATE TABLE bench.approval (LIKE promote.approval INCLUDING ALL);
 CREATE TABLE bench.claim (instance text, deployment integer, fencing integer);
 CREATE TABLE bench.plan (instance text, deployment integer);

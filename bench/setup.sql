@@ -80,7 +80,7 @@ CREATE TABLE bench.instance (LIKE promote.instance INCLUDING ALL) WITH (fillfact
 CREATE TABLE bench.config (LIKE promote.config INCLUDING ALL EXCLUDING CONSTRAINTS);
 CREATE TABLE bench.revision (LIKE promote.revision INCLUDING ALL);
 CREATE TABLE bench.deployment (LIKE promote.deployment INCLUDING ALL);
-CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL);
+CREATE TABLE bench.audit_log (LIKE promote.audit_log INCLUDING ALL EXCLUDING GENERATED);
 ALTER TABLE bench.config ADD FOREIGN KEY (project) REFERENCES bench.project;
 ALTER TABLE bench.revision ADD FOREIGN KEY (project, environment, component) REFERENCES bench.instance,
     ADD FOREIGN KEY (project, digest) REFERENCES bench.config,
