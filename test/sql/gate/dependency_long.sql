@@ -32,7 +32,8 @@ DECLARE
 BEGIN
     rounds := 0;
     LOOP
-        SELECT array_agg(c.instance) AS instances, array_agg(c.deployment) AS deployments, array_agg(c.fencing) AS fencings
+        SELECT array_agg(c.instance) AS instances, array_agg(c.deployment) AS deployments,
+               array_agg(c.fencing) AS fencings
           INTO claimed FROM promote.claim_deployment('w', max => 1000) AS c;
         EXIT WHEN claimed.instances IS NULL;
         rounds := rounds + 1;
@@ -64,9 +65,9 @@ CALL pg_temp.measure('wood', 400, 2);
 CALL pg_temp.measure('row', 20, 1);
 CALL pg_temp.measure('queue', 160, 1);
 SELECT diag(string_agg(m::text, E'\n')) FROM measured AS m;
-SELECT is(string_agg(concat_ws(' ', name, what, rounds), ', ' ORDER BY name, what), 'queue deployments 160, queue plans 1, '
-    'row deployments 20, row plans 1, tree deployments 6, tree plans 1, wood deployments 9, wood plans 1',
-    'plans wait for nobody, and deployments go level by level') FROM measured;
+SELECT is(string_agg(concat_ws(' ', name, what, rounds), ', ' ORDER BY name, what),
+    'queue deployments 160, queue plans 1, row deployments 20, row plans 1, tree deployments 6, tree plans 1, '
+    'wood deployments 9, wood plans 1', 'plans wait for nobody, and deployments go level by level') FROM measured;
 SELECT is(string_agg(DISTINCT status, ' '), 'PROVISIONED', 'all are carried out') FROM promote.instance;
 SELECT cmp_ok(many.reads, '<', 2 * few.reads * many.count / few.count,
     format('%s of %s components read what as many times those of %s do', many.what, many.count, few.count))
