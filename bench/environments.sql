@@ -16,7 +16,7 @@ BEGIN
     INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
     SELECT 'bench', 'whole', 'e' || t, promote.config_digest('bench', bench.params(1, t)), '1.0.0'
       FROM generate_series(1, count) AS t;
-    INSERT INTO bench.config SELECT * FROM promote.config ON CONFLICT DO NOTHING;
+    INSERT INTO bench.config SELECT * FROM promote.config WHERE project = 'bench' ON CONFLICT DO NOTHING;
     INSERT INTO bench.revision SELECT * FROM promote.revision WHERE environment = 'whole';
 END
 $$;
