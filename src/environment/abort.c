@@ -46,36 +46,61 @@ read_scope(const Sql *sql, EnvironmentScope *scope, bool previews)
 	scope_fill(sql, scope, &rows);
 }
 
-/* Lock the instances of what waits, in key order and ahead of others, but for a while only. */
-static void
+/*
+ * Lock the instances of what waits, in key order and ahead of others, but for a while only.  Returns their components,
+ * as a scope.
+ */
+static EnvironmentScope
 lock_instances(const Sql *sql, const EnvironmentScope *scope)
 {
 	TimestampTz end = rescue_deadline();
-	const char *locked = "";
+	EnvironmentScope locked = {.list = palloc_extended((scope->count + 1) * sizeof(ScopeComponent), MCXT_ALLOC_HUGE)};
 
 	for (int i = 0; i < scope->count; i++)
 	{
 		const ScopeComponent *component = &scope->list[i];
 		InstanceKey key = scope_instance(&scope->source, component);
 
-		if (component->code || strcmp(component->component, locked) == 0)
+		if (component->code ||
+			(locked.count > 0 && strcmp(locked.list[locked.count - 1].component, component->component) == 0))
 			continue;
 		instance_rescue(sql, &key, end);
-		locked = component->component;
+		locked.list[locked.count++] = *component;
 	}
+	return locked;
 }
 
-/* Abort what waits and still does, and leave out what does not any more. */
+/* Leave alone what waits of other instances: it was queued behind the call, which saw nothing that waits there. */
 static void
-abort_waiting(const Sql *sql, EnvironmentScope *scope, const char *reason)
+keep_locked(EnvironmentScope *scope, const EnvironmentScope *locked)
+{
+	int			count = 0;
+
+	for (int i = 0; i < scope->count; i++)
+	{
+		ScopeComponent component = scope->list[i];
+
+		if (component.code == NULL && scope_find(locked, component.component) == NULL)
+		{
+			if (count > 0 && strcmp(scope->list[count - 1].component, component.component) == 0)
+				continue;
+			component = (ScopeComponent) {
+				.component = component.component,.code = "nothing_waits",.problem = "nothing of it waits"
+			};
+		}
+		scope->list[count++] = component;
+	}
+	scope->count = count;
+}
+
+/* Abort what waits. */
+static void
+abort_waiting(const Sql *sql, const EnvironmentScope *scope, const char *reason)
 {
 	static Statement step = {"UPDATE promote.deployment AS d SET status = 'ABORTED', reason = $1 FROM waiting_deployment AS k"
-		" WHERE " SAME_INSTANCE("d", "k") " AND d.deployment = k.deployment AND d.status IN ('PENDING', 'APPROVED')"
-		" RETURNING k.place"};
-	static const char *const columns[] = {"place", "project", "environment", "component", "deployment"};
+		" WHERE " SAME_INSTANCE("d", "k") " AND d.deployment = k.deployment RETURNING d.deployment"};
+	static const char *const columns[] = {"project", "environment", "component", "deployment"};
 	Batch		batch = {.name = "waiting_deployment",.columns = columns};
-	bool	   *aborted = palloc0(scope->count * sizeof(bool));
-	SqlRows		rows;
 
 	batch_begin(&batch);
 	for (int i = 0; i < scope->count; i++)
@@ -83,24 +108,28 @@ abort_waiting(const Sql *sql, EnvironmentScope *scope, const char *reason)
 		InstanceKey key = scope_instance(&scope->source, &scope->list[i]);
 
 		if (scope->list[i].code == NULL)
-			batch_put(&batch, AS_INT(i), AS_KEY(&key), AS_INT(scope->list[i].deployment));
+			batch_put(&batch, AS_KEY(&key), AS_INT(scope->list[i].deployment));
 	}
-	if (batch.count == 0)
+	if (batch.count > 0)
 	{
-		batch_end(&batch);
-		return;
+		batch_open(&batch);
+		if (guarded_run(sql, &step, AS_TEXT(reason)).count != batch.count)
+			elog(ERROR, "not all deployments were aborted that wait");
 	}
-	batch_open(&batch);
-	rows = guarded_run(sql, &step, AS_TEXT(reason));
 	batch_end(&batch);
-	for (uint64 i = 0; i < rows.count; i++)
-		aborted[sql_int(&rows, i)] = true;
-	for (int i = 0; i < scope->count; i++)
-		if (scope->list[i].code == NULL && !aborted[i])
-		{
-			scope->list[i].code = "moved_on";
-			scope->list[i].problem = psprintf("deployment %d does not wait any more", scope->list[i].deployment);
-		}
+}
+
+/* Lock what waits, look again, as some of it may not wait any more by then, and abort the rest. */
+static void
+abort_locked(const Sql *sql, EnvironmentScope *scope, const char *reason)
+{
+	EnvironmentScope locked = lock_instances(sql, scope);
+
+	if (locked.count == 0)
+		return;
+	read_scope(sql, scope, false);
+	keep_locked(scope, &locked);
+	abort_waiting(sql, scope, reason);
 }
 
 /* Abort what waits in an environment, or preview that, and put a row for each deployment. */
@@ -117,10 +146,7 @@ abort_environment(FunctionCallInfo fcinfo, bool previews)
 	sql_enter(&sql);
 	read_scope(&sql, &scope, previews);
 	if (!previews)
-	{
-		lock_instances(&sql, &scope);
-		abort_waiting(&sql, &scope, argument_text(fcinfo, REASON));
-	}
+		abort_locked(&sql, &scope, argument_text(fcinfo, REASON));
 	for (int i = 0; i < scope.count; i++)
 	{
 		const ScopeComponent *component = &scope.list[i];
