@@ -49,8 +49,8 @@ my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan 
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
 		remote_reference rule document verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(abort apply archive blame chain compare decommission drift environment fork gate
-		health history matrix override policy release report request rollback status structure tag window)),
+	(map { ("reference/$_" => $deployed) } qw(abort apply archive blame chain compare decommission drift environment fork
+		gate health history matrix override policy release report request rollback status structure tag window)),
 	(map { ("how-to/$_" => $deployed) } qw(approve-a-deployment compare-environments find-drift freeze-and-stop
 		guard-production open-an-environment-for-a-pull-request promote-an-environment promote-in-waves
 		promote-one-instance promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use
