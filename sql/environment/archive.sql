@@ -80,29 +80,6 @@ REVOKE ALL ON FUNCTION promote_internal.archivable(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.archivable(text, text) IS
 'The instances of an environment: what each desires in its generation (NULL: nothing), from where its generation counts, its last deployment, and why the environment cannot be archived because of it; NULL: it can';
 
-CREATE FUNCTION promote_internal.keep_generation(project text, environment text, instances jsonb, message text)
-    RETURNS void
-    LANGUAGE sql
-    BEGIN ATOMIC
-        INSERT INTO promote.config (project, params)
-        SELECT s.project, s.parameters
-          FROM promote.parameter_set AS s
-         WHERE s.project = $1 AND s.environment = $2 AND s.parameters <> '{}'
-            ON CONFLICT ON CONSTRAINT config_pkey DO NOTHING;
-        INSERT INTO promote.environment_generation (project, environment, generation, opened_at, archived_at, forked_from,
-                                                    parameters_digest, attributes, instances, message)
-        SELECT e.project, e.environment, e.generation, COALESCE(e.opened_at, e.created_at), pg_catalog.clock_timestamp(),
-               e.forked_from,
-               (SELECT promote.config_digest(s.project, s.parameters)
-                  FROM promote.parameter_set AS s
-                 WHERE s.project = e.project AND s.environment = e.environment AND s.parameters <> '{}'),
-               e.attributes, $3, $4
-          FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2;
-    END;
-REVOKE ALL ON FUNCTION promote_internal.keep_generation(text, text, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.keep_generation(text, text, jsonb, text) IS
-'Writes down what the generation of an environment that ends was: its parameters, as a configuration, and its attributes, with what is said of its instances';
-
 CREATE FUNCTION promote_internal.clear_environment(project text, environment text) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC

@@ -167,12 +167,23 @@ tell_instances(const Sql *sql, const InstanceKey *key, const List *instances, co
 static void
 archive(const Sql *sql, const InstanceKey *key, const List *instances, const char *message)
 {
-	static Statement keep = {"SELECT promote_internal.keep_generation($1, $2, $3, $4)"};
+	static Statement store = {"INSERT INTO promote.config (project, params) SELECT s.project, s.parameters"
+		" FROM promote.parameter_set AS s WHERE s.project = $1 AND s.environment = $2 AND s.parameters <> '{}'"
+		" ON CONFLICT ON CONSTRAINT config_pkey DO NOTHING"};
+	static Statement keep = {"INSERT INTO promote.environment_generation (project, environment, generation, opened_at,"
+		" archived_at, forked_from, parameters_digest, attributes, instances, message)"
+		" SELECT e.project, e.environment, e.generation, COALESCE(e.opened_at, e.created_at),"
+		"  pg_catalog.clock_timestamp(), e.forked_from,"
+		"  (SELECT promote.config_digest(s.project, s.parameters) FROM promote.parameter_set AS s"
+		"    WHERE s.project = e.project AND s.environment = e.environment AND s.parameters <> '{}'),"
+		"  e.attributes, $3, $4"
+		" FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"};
 	static Statement clear = {"SELECT promote_internal.clear_environment($1, $2)"};
 	static Statement end = {"UPDATE promote.environment AS e SET archived_at = g.archived_at"
 		" FROM promote.environment_generation AS g WHERE e.project = $1 AND e.environment = $2"
 		" AND g.project = $1 AND g.environment = $2 AND g.generation = e.generation"};
 
+	guarded_run(sql, &store, AS_TEXT(key->project), AS_TEXT(key->environment));
 	guarded_run(sql, &keep, AS_TEXT(key->project), AS_TEXT(key->environment),
 				AS_JSONB(instances_document(instances)), AS_TEXT(message));
 	guarded_run(sql, &clear, AS_TEXT(key->project), AS_TEXT(key->environment));

@@ -217,7 +217,7 @@ INSERT INTO verb VALUES ('fork_environment', 'instance.opened'), ('archive_envir
     ('decommission_environment', 'deployment.created'), ('abort_environment', 'deployment.aborted'),
     -- parts of these two, whose rows are recorded by their triggers
     ('open_environment', NULL), ('open_parameters', NULL), ('open_instances', NULL), ('copy_rules', NULL),
-    ('clear_environment', NULL), ('keep_generation', NULL);
+    ('clear_environment', NULL);
 -- what is declared is recorded by the triggers of its table
 INSERT INTO verb SELECT p.proname, NULL FROM pg_proc AS p WHERE p.prorettype = 'promote.declaration'::regtype;
 INSERT INTO verb VALUES ('plan_many', 'deployment.created'), ('deploy_many', 'deployment.created'),
