@@ -32,18 +32,6 @@ GRANT EXECUTE ON FUNCTION promote_internal.components_around(text, text, text) T
 COMMENT ON FUNCTION promote_internal.components_around(text, text, text) IS
 'What comes before a component: for a PROVISION all that it depends on, directly or not, and for a DECOMMISSION all that depends on it';
 
-CREATE FUNCTION promote_internal.components_waiting(project text, component text)
-    RETURNS TABLE (component text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 5
-    BEGIN ATOMIC
-        SELECT n.component FROM promote_internal.components_around($1, $2, 'DECOMMISSION') AS n
-         UNION ALL
-        SELECT n.component FROM promote_internal.components_around($1, $2, 'PROVISION') AS n;
-    END;
-REVOKE ALL ON FUNCTION promote_internal.components_waiting(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.components_waiting(text, text) IS
-'The components of which something may wait for a component: those that depend on it, and those that it depends on';
-
 -- A DECOMMISSION that stands in its own queue behind a PROVISION is not waited for: that could itself wait for what asks,
 -- or for what stands behind it. A PROVISION is, whatever stands before it: a DECOMMISSION waits for nothing but others
 -- that nothing but plans stand before, against the dependencies, and so comes to an end.
@@ -67,6 +55,35 @@ CREATE FUNCTION promote_internal.first_in_line(project text, environment text, c
 GRANT EXECUTE ON FUNCTION promote_internal.first_in_line(text, text, text, text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.first_in_line(text, text, text, text) IS
 'What is done first of an instance''s open deployments that are of an action: a PROVISION, or a PLAN that is deployed once it has completed; or a DECOMMISSION that no open PROVISION stands before. No row: there is none';
+
+-- Who comes to something open on the way need not go on: whatever is behind that waits for it, too, and is freed when it
+-- ends. So what is put in a queue together is come to once, however long the way is.
+CREATE FUNCTION promote_internal.components_freed(project text, environment text, component text, action text)
+    RETURNS TABLE (component text, action text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 5
+    BEGIN ATOMIC
+        WITH RECURSIVE freed (component, action) AS (
+            SELECT $3 COLLATE "C", w.action
+              FROM (VALUES ('PROVISION'), ('DECOMMISSION')) AS w (action)
+             WHERE w.action = CASE $4 WHEN 'PLAN' THEN 'PROVISION' ELSE $4 END
+                OR EXISTS (SELECT FROM promote.instance AS i
+                            WHERE i.project = $1 AND i.environment = $2 AND i.component = $3 AND i.status = 'FAILED')
+             UNION
+            SELECT n.component, f.action
+              FROM freed AS f
+             CROSS JOIN LATERAL (
+                  SELECT d.component::text FROM promote.component_dependency AS d
+                   WHERE f.action = 'PROVISION' AND d.project = $1 AND d.depends_on = f.component
+                   UNION ALL
+                  SELECT d.depends_on::text FROM promote.component_dependency AS d
+                   WHERE f.action = 'DECOMMISSION' AND d.project = $1 AND d.component = f.component OFFSET 0) AS n
+             WHERE NOT EXISTS (SELECT FROM promote_internal.first_in_line($1, $2, f.component, f.action))
+        )
+        SELECT f.component, f.action FROM freed AS f WHERE f.component <> $3;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.components_freed(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.components_freed(text, text, text, text) IS
+'The components, and the action by which, of which something may wait for nothing any more, once a deployment of a component has ended that was of that action: those that depend on it may be provisioned, those that it depends on decommissioned. To be asked before the instance has another status: one that has failed holds back both';
 
 CREATE FUNCTION promote_internal.awaited(project text, environment text, component text, deployment integer)
     RETURNS TABLE (component text, deployment integer, status text, since timestamptz)

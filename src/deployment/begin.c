@@ -85,7 +85,7 @@ is_hold(const Blocker *blocker)
 {
 	return !blocker->overridden &&
 		(strcmp(blocker->code, "stopped") == 0 || strcmp(blocker->code, "freeze") == 0 ||
-		 strcmp(blocker->code, "window") == 0 || strcmp(blocker->code, "dependency") == 0);
+		 strcmp(blocker->code, "window") == 0);
 }
 
 /* The rules of time of an environment. */
@@ -120,24 +120,24 @@ begin_windows(const Sql *sql, Beginning *beginning, const InstanceKey *key)
 
 /*
  * Is a queued PROVISION or DECOMMISSION held back at a time, because the line is
- * stopped, a freeze is on, its change windows are closed, or it awaits another
- * component?  Then until is when that ends, or GATE_NO_TIME.  Where no such rule
- * applies to the environment, this costs one look at three indexes.
+ * stopped, a freeze is on, or its change windows are closed?  Then until is when
+ * that ends, or GATE_NO_TIME.  Where no such rule applies to the environment, this
+ * costs one look at three indexes.
  */
 static bool
-gates_hold(const Sql *sql, Beginning *beginning, const InstanceKey *key, int32 deployment, bool awaits,
-		   TimestampTz at, TimestampTz *until)
+gates_hold(const Sql *sql, Beginning *beginning, const InstanceKey *key, int32 deployment, TimestampTz at,
+		   TimestampTz *until)
 {
 	GateCase	gate;
 	WindowSet  *set = begin_windows(sql, beginning, key);
 	ListCell   *cell;
 	bool		held = false;
 
-	if (!awaits && !window_may_hold(set, at))
+	if (!window_may_hold(set, at))
 		return false;
 	gate_open(sql, key, deployment, at, &gate);
 	gate.windows = set;
-	gate_judge_queued(sql, &gate);
+	gate_judge_time(sql, &gate, at);
 	*until = at;
 	foreach(cell, gate.blockers)
 	{
@@ -196,13 +196,13 @@ begin_hold(Beginning *beginning, const InstanceKey *key, DeploymentAction action
  * component that comes first, a stopped line, a freeze or closed change windows?  Then
  * until is when that ends; GATE_NO_TIME: that is not known, as with a missing secret.
  * The caller holds the instance's lock, which removing a secret takes as well, and has
- * looked for the secrets and for other components.
+ * looked for the secrets and for other components.  No other gate is asked about what
+ * awaits one, since nobody can override that: all that it awaits may be much to list.
  */
 bool
 begin_is_held(const Sql *sql, Beginning *beginning, const InstanceKey *key, int32 deployment, bool lacks_secret,
 			  bool awaits, TimestampTz *until)
 {
 	*until = GATE_NO_TIME;
-	return lacks_secret ||
-		gates_hold(sql, beginning, key, deployment, awaits, GetCurrentTimestamp(), until);
+	return lacks_secret || awaits || gates_hold(sql, beginning, key, deployment, GetCurrentTimestamp(), until);
 }

@@ -621,7 +621,7 @@ typedef struct Taken
 static void
 take_updates(const Taken *taken, bool (*applies) (const Update *update), Batch *batch)
 {
-	static const char *const columns[] = {"project", "environment", "component", "deployment", "place"};
+	static const char *const columns[] = {"project", "environment", "component", "action", "place"};
 
 	*batch = (Batch) {.name = "taken_update",.columns = columns};
 	batch_begin(batch);
@@ -630,7 +630,7 @@ take_updates(const Taken *taken, bool (*applies) (const Update *update), Batch *
 		const Update *update = &taken->updates[i];
 
 		if (applies(update))
-			batch_put(batch, AS_KEY(&update->key), AS_INT(update->deployment), AS_INT(i));
+			batch_put(batch, AS_KEY(&update->key), AS_TEXT(deployment_actions[update->action]), AS_INT(i));
 	}
 }
 
@@ -742,11 +742,15 @@ has_dependencies(const InstanceKey *key, const char *index)
 	return row_is_shown(&row, GetLatestSnapshot());
 }
 
-/* Does the step end a deployment, for which others may wait: those that need its component, or that it needs? */
+/*
+ * Does the step end a deployment for which others may wait: those that need its component, or that it needs?  For a
+ * PLAN that is not to be deployed nobody does.
+ */
 static bool
 ends(const Update *update)
 {
 	return update->from != update->to && is_end(update->to) &&
+		(update->action != ACTION_PLAN || !is_null(update, "deploy_as")) &&
 		(has_dependencies(&update->key, "component_dependency_depends_on_idx") ||
 		 has_dependencies(&update->key, "component_dependency_pkey"));
 }
@@ -754,23 +758,25 @@ ends(const Update *update)
 /*
  * Make what may have waited for other components due again, once one of these is done with.  What
  * others have locked is passed over, as by claims: it is judged again in a while in any case.  What
- * has been claimed before, and was put back for later, stays where it is.
+ * has been claimed before, and was put back for later, stays where it is.  Each key is looked up,
+ * whatever the planner believes of the tables.  The instances still have the status from before.
  */
 static void
 wake_waiting(const Taken *taken)
 {
 	static const SqlField fields[] = {
-		SQL_FIELD(Next, key.project, "d.project"), SQL_FIELD(Next, key.environment, "d.environment"),
-		SQL_FIELD(Next, key.component, "d.component"), SQL_FIELD(Next, deployment, "d.deployment"),
+		SQL_FIELD(Next, key.project, "k.project"), SQL_FIELD(Next, key.environment, "k.environment"),
+		SQL_FIELD(Next, key.component, "c.component"), SQL_FIELD(Next, deployment, "d.deployment"),
 		SQL_FIELD(Next, place, "k.place")
 	};
 	static Statement look = SQL_ROWS(fields, "SELECT $* FROM taken_update AS k"
-									 " CROSS JOIN LATERAL promote_internal.components_waiting(k.project, k.component) AS c"
-									 " JOIN promote_internal.due_deployment AS d"
-									 " ON d.project = k.project AND d.environment = k.environment AND d.component = c.component"
-									 " WHERE d.due_at > pg_catalog.clock_timestamp() AND d.status <> 'RUNNING'"
-									 " AND d.action <> 'PLAN' AND d.worker IS NULL"
-									 " FOR NO KEY UPDATE OF d SKIP LOCKED");
+									 " CROSS JOIN LATERAL promote_internal.components_freed(k.project, k.environment,"
+									 "  k.component, k.action) AS c"
+									 " CROSS JOIN LATERAL (SELECT d.deployment FROM promote_internal.due_deployment AS d"
+									 "  WHERE d.project = k.project AND d.environment = k.environment"
+									 "  AND d.component = c.component AND d.action = c.action"
+									 "  AND d.due_at > pg_catalog.clock_timestamp() AND d.status <> 'RUNNING'"
+									 "  AND d.worker IS NULL FOR NO KEY UPDATE SKIP LOCKED) AS d");
 	Batch		ended;
 	Batch		due;
 	SqlRows		rows;
@@ -864,13 +870,13 @@ write_steps(void *state)
 {
 	const Taken *taken = state;
 
+	wake_waiting(taken);
 	move_instances(taken);
 	for (int i = 0; i < taken->count; i++)
 		record_written(taken->updates[i].data.tg_relation, taken->updates[i].new);
 	record_logs(taken);
 	append_steps(taken);
 	advance_queues(taken);
-	wake_waiting(taken);
 	tell(taken);
 }
 

@@ -97,7 +97,6 @@ typedef enum GatesAsked
 	GATES_ALL,
 	GATES_BESIDE_REVIEW,		/* not those of review.c, which has passed the case already */
 	GATES_OF_TIME,
-	GATES_OF_QUEUE,				/* those of time, and of what waits for other components */
 	GATES_EARLY,				/* those that can judge before there is a plan */
 	GATES_UNSTAGED,				/* those that can judge before anything is staged: early ones, and that of requests */
 	GATES_FORECAST				/* early ones, and that of approvals, as if there were a plan with the case's digest */
@@ -155,7 +154,6 @@ extern void gate_open_orders(const Sql *sql, GateOrder *orders, int count);
 extern bool gate_is_overridable(const char *code);
 extern void gate_judge(const Sql *sql, GateCase *gate, GatesAsked asked);
 extern void gate_judge_unstaged(const Sql *sql, GateCase *gate);
-extern void gate_judge_queued(const Sql *sql, GateCase *gate);
 extern void gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at);
 extern void gate_require(const Sql *sql, GateCase *gate);
 extern Jsonb *gate_verdict(const Sql *sql, const GateCase *gate);

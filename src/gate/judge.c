@@ -206,8 +206,6 @@ is_asked(const Gate *each, GatesAsked asked)
 			return each->judge != gate_review;
 		case GATES_OF_TIME:
 			return each->kind == GATE_TIME;
-		case GATES_OF_QUEUE:
-			return each->kind == GATE_TIME || each->judge == gate_dependency;
 		case GATES_EARLY:
 			return each->early;
 		case GATES_UNSTAGED:
@@ -246,13 +244,6 @@ gate_judge_time(const Sql *sql, GateCase *gate, TimestampTz at)
 {
 	gate->at = at;
 	gate_judge(sql, gate, GATES_OF_TIME);
-}
-
-/* Judge the case of what is queued by the gates that may hold it back, for the time that it was opened for. */
-void
-gate_judge_queued(const Sql *sql, GateCase *gate)
-{
-	gate_judge(sql, gate, GATES_OF_QUEUE);
 }
 
 /*

@@ -359,8 +359,8 @@ reverts_find(const Sql *sql, const ProposedRevision *proposed, int32 after, bool
 	Walk		walk = {.sql = sql,.key = &proposed->key,.opened = proposed->opened_revision,.after = after};
 	const DesiredState newest = {.origin = proposed->origin};
 
-	/* nothing is the instance's own of what a promotion has composed without overrides */
-	if (entries->count == 0 || proposed->revision <= after ||
+	/* nothing is the instance's own before its first revision, or of what a promotion has composed without overrides */
+	if (entries->count == 0 || proposed->revision <= Max(after, proposed->opened_revision + 1) ||
 		(after >= proposed->current_revision && (proposed->current_taken || !takes(&newest))))
 		return;
 	walk.configs = (PastConfigs) {proposed->key.project, CurrentMemoryContext};

@@ -225,7 +225,8 @@ my %takes = (
 		wait_for_deployment
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
-		preview_archive_environment preview_decommission_environment preview_fork_environment)),
+		preview_abort_environment preview_archive_environment preview_decommission_environment
+		preview_fork_environment)),
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix
 		pipeline_mermaid pipeline_dot matrix_text
 		change_history instance_timeline state_as_of changes_between pending_changes
@@ -235,7 +236,8 @@ my %takes = (
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
 		promote_environment rollback_environment tag_environment open_request preview_request pause_request)),
 	(map { $_ => 'promote deploy' } qw(advance_request resume_request cancel_request)),
-	(map { $_ => 'deploy' } qw(deploy_instance deploy_many deploy_environment propose_deployment abort_deployment)),
+	(map { $_ => 'deploy' } qw(deploy_instance deploy_many deploy_environment propose_deployment abort_deployment
+		abort_environment)),
 	(map { $_ => 'plan' } qw(plan_many plan_environment)),
 	(map { $_ => 'approve' } qw(approve_deployment approve_many reject_deployment reject_many
 		approve_request)),

@@ -260,6 +260,7 @@ my %verb = (
 	tag_whole  => q{SELECT component, desired, revision FROM promote.tag_environment('%p-production', 'now')},
 	fork_whole => q{SELECT component, revision, diff FROM promote.fork_environment('%p-staging', '%p-forked')},
 	archive_whole => q{SELECT component, revision FROM promote.archive_environment('%p-production')},
+	abort_whole => q{SELECT component, changed, deployment, code FROM promote.abort_environment('%p-production', 'mine')},
 	end_whole  => q{SELECT component, changed, deployment FROM promote.decommission_environment('%p-production')},
 	keyed      => q{SELECT old_revision, new_revision, deployment, changed
 		FROM promote.promote_instance('%S', '%P', idempotency_key => 'k')},
@@ -443,6 +444,9 @@ my @cases = (
 	[ '', 'archive_whole', 'fork_whole', 'same' ],
 	[ '', 'edit_here', 'archive_whole' ],
 	[ 'grounds', 'end_whole', 'end_whole' ],
+	[ 'plan', 'claim', 'abort_whole' ],
+	[ 'plan', 'abort', 'abort_whole' ],
+	[ '', 'plan', 'abort_whole' ],
 	[ 'edit', 'keyed', 'keyed', 'same' ],
 	[ 'edit', 'edit_here', 'expected' ],
 	[ 'edit', 'plan', 'promote', 'same' ],

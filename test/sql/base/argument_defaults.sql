@@ -82,7 +82,7 @@ INSERT INTO sample SELECT p || f, v.*
                                       ELSE $$'shop-production'$$ END)) AS v (argument, value);
 INSERT INTO promote.environment (project, environment) VALUES ('shop', 'over');
 INSERT INTO sample SELECT p || f, v.*
-    FROM unnest('{fork_environment,decommission_environment,archive_environment}'::text[]) AS f,
+    FROM unnest('{fork_environment,decommission_environment,archive_environment,abort_environment}'::text[]) AS f,
          unnest('{"",preview_}'::text[]) AS p,
          LATERAL (VALUES ('src', $$'shop-staging'$$), ('new_environment', $$'shop-new'$$),
                  ('environment', CASE WHEN f ~ 'archive' THEN $$'shop-over'$$ ELSE $$'shop-production'$$ END))

@@ -214,7 +214,7 @@ INSERT INTO verb VALUES ('promote_environment', 'revision.created'), ('rollback_
     ('deploy_environment', 'deployment.created'), ('plan_environment', 'deployment.created'),
     ('tag_environment', 'environment_tag.inserted');
 INSERT INTO verb VALUES ('fork_environment', 'instance.opened'), ('archive_environment', 'instance.archived'),
-    ('decommission_environment', 'deployment.created'),
+    ('decommission_environment', 'deployment.created'), ('abort_environment', 'deployment.aborted'),
     -- parts of these two, whose rows are recorded by their triggers
     ('open_environment', NULL), ('open_parameters', NULL), ('open_instances', NULL), ('copy_rules', NULL),
     ('clear_environment', NULL);
