@@ -364,14 +364,12 @@ find_deployments(Import *import)
 static void
 check_release(const ImportedRevision *revision)
 {
-	const char *version = revision->said_version;
-
 	if (revision->version == NULL)
 		ereport(ERROR,
-				(errcode(version ? PM_NOT_FOUND : PM_NO_RELEASE),
+				(errcode(PM_NO_RELEASE),
 				 errmsg("the release of revision %d of \"%s\" does not exist", revision->number, revision->of->name),
 				 errdetail("Bundle \"%s\" has no release %s.", revision->of->bundle,
-						   version ? version : revision->said_constraint),
+						   revision->said_version ? revision->said_version : revision->said_constraint),
 				 errhint("Publish it first, by promote.publish_release, with the schema that it had.")));
 	if (!revision->fits)
 		refuse_revision(revision, psprintf("Its constraint %s does not allow %s.", revision->said_constraint,

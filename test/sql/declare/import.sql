@@ -130,7 +130,7 @@ SELECT matches(pg_temp.imports(document), refusal, what)
     (pg_temp.with('0,revisions,1,actor', to_jsonb(repeat('a', 256))), 'PM111 the document breaks', 'a long name'),
     (pg_temp.with('0,revisions,1,message', to_jsonb(repeat('a', 10001))), 'PM111 the document breaks',
         'a long message'),
-    (pg_temp.with('0,revisions,1,version', '"9.9.9"'), 'PM002 the release of revision 2 .*no release 9.9.9',
+    (pg_temp.with('0,revisions,1,version', '"9.9.9"'), 'PM202 the release of revision 2 .*no release 9.9.9',
         'no such release'),
     (pg_temp.with('0,revisions,1,version', '"2.0.0-rc.1"'), 'PM111 revision 2 .*does not allow',
         'another release than the constraint'),
@@ -324,7 +324,8 @@ SELECT matches(pg_temp.imports('{"version": 1, "project": "fleet", "instances": 
     'PM301 .*it has a history already', 'what was there before its environment was opened again has a history');
 SELECT promote.register_component('fleet', 'web', 'postgres') \g /dev/null
 SELECT promote.register_instance('fleet', 'east', 'web') \g /dev/null
-SELECT matches(pg_temp.imports('{"version": 1, "project": "fleet", "instances": [{"environment": "east", "component": "web",
+SELECT matches(pg_temp.imports('{"version": 1, "project": "fleet", "instances": [{"environment": "east",
+    "component": "web",
     "revisions": [{"params": {"size": "small"}, "version": "1.1.0", "actor": "zoe", "at": "2023-01-01T10:00:00Z"}]}]}'),
     'PM111 revision 1 .*older than its environment', '... and what is new there has none that is older');
 
