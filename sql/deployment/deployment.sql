@@ -56,6 +56,7 @@ CREATE TABLE promote.deployment (
     gates            jsonb,
     not_deployed     text,
     joined_by        jsonb,
+    imported_at      timestamptz,
     CONSTRAINT deployment_pkey PRIMARY KEY (project, environment, component, deployment),
     -- what approvals refer to; by the digest it also finds plans that came to the same
     CONSTRAINT deployment_plan_digest_key
@@ -142,7 +143,7 @@ COMMENT ON COLUMN promote.deployment.deploy_as IS 'Of a PLAN that is to be deplo
 COMMENT ON COLUMN promote.deployment.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.deployment.actor IS 'Who has asked for it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.deployment.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.deployment.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that, or has completed the plan that the actor wanted deployed by promote.plan_and_deploy; NULL: neither is so';
+COMMENT ON COLUMN promote.deployment.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that, or has completed the plan that the actor wanted deployed by promote.plan_and_deploy, or has imported it; NULL: none is so';
 COMMENT ON COLUMN promote.deployment.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.deployment.created_at IS 'When it was queued or proposed';
 COMMENT ON COLUMN promote.deployment.queued_at IS 'Since when it waits for a worker, its place among the instance''s others; NULL: it is or was a proposal';
@@ -161,6 +162,7 @@ COMMENT ON COLUMN promote.deployment.plan_defects IS 'Why the recorded plan cann
 COMMENT ON COLUMN promote.deployment.gates IS 'How the gates were judged when the deployment was queued: the time, the gates that were looked at, what was overridden, and who approved; NULL: a PLAN, or not queued';
 COMMENT ON COLUMN promote.deployment.not_deployed IS 'Why a PLAN that was to be deployed was not, when it had completed; NULL: it was, has not completed, or was not to be';
 COMMENT ON COLUMN promote.deployment.joined_by IS 'Of a PLAN that is to be deployed: who else has asked for that while it waited or ran, an array of objects with actor and database_role; NULL: nobody has';
+COMMENT ON COLUMN promote.deployment.imported_at IS 'When it was imported by promote.import_history: then it ran elsewhere, by what moved_by says; it has no diff, no plan and no gates, and whoever approved it there has not voted here; NULL: it was made here';
 
 DO $$
 BEGIN

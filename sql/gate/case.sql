@@ -95,7 +95,7 @@ CREATE FUNCTION promote_internal.requesters(
          CROSS JOIN LATERAL (
               SELECT p.actor, p.database_role, p.part
                 FROM promote.revision AS r
-               CROSS JOIN LATERAL (VALUES (r.actor, r.database_role, 'asked'), (r.moved_by, r.moved_role, 'moved')) AS p (actor, database_role, part)
+               CROSS JOIN LATERAL (VALUES (r.actor, r.database_role, 'asked'), (r.moved_by, r.moved_role, CASE WHEN r.imported_at IS NULL THEN 'moved' ELSE 'asked' END)) AS p (actor, database_role, part)
                WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
                  AND r.revision BETWEEN since.first_revision AND $4
               UNION ALL
@@ -194,7 +194,7 @@ CREATE FUNCTION promote_internal.requesters(
     END;
 REVOKE ALL ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.requesters(text, text, text, integer, integer, integer, text, text) IS
-'Who has a part in what a case would deploy. asked: who made its revision, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan, or an equal one of what ran then, too, or has asked for one of these by promote.plan_and_deploy, and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
+'Who has a part in what a case would deploy. asked: who made its revision, or has imported it, and those before it that have come to nothing yet, for what these have changed goes along; who made its plan, or an equal one of what ran then, too, or has asked for one of these by promote.plan_and_deploy, and its proposal; who opened a request that has staged one of the revisions; and who has set or removed remote references, in slots of its release, that are others than what was provisioned last has. Of what is taken away (revision 0, no version) those alone who have proposed that. moved: who has moved or previewed such a request; made: whose edits at the source it has staged, and whose references and secrets it has copied. Whoever has done both has asked for it, too';
 
 CREATE FUNCTION promote_internal.changes_before(project text, environment text, component text, plan integer)
     RETURNS TABLE (deployment integer, status text)

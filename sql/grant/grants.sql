@@ -20,8 +20,8 @@ CREATE TABLE promote.grants (
             'role of a grant', 'It is empty.',
             'Name a database role.')),
     CONSTRAINT grants_action_check
-        CHECK (promote_internal.check_value(action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission', 'secrets', 'work', 'register', 'publish', 'rules', 'admin', 'audit', 'impersonate'),
-            'action of a grant', 'It is none of view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, register, publish, rules, admin, audit and impersonate.',
+        CHECK (promote_internal.check_value(action IN ('view', 'configure', 'promote', 'plan', 'deploy', 'approve', 'override', 'decommission', 'secrets', 'work', 'register', 'publish', 'rules', 'import', 'admin', 'audit', 'impersonate'),
+            'action of a grant', 'It is none of view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, register, publish, rules, import, admin, audit and impersonate.',
             'Name one of them.')),
     -- a name that a session acts by counts in all projects
     CONSTRAINT grants_impersonate_check
@@ -34,7 +34,7 @@ COMMENT ON TABLE promote.grants IS 'Which role may do what, and where. The table
 COMMENT ON COLUMN promote.grants.role IS 'Database role; whoever has its privileges has the grant';
 COMMENT ON COLUMN promote.grants.project IS 'Where: a project; NULL: all';
 COMMENT ON COLUMN promote.grants.environment IS 'Where: an environment; NULL: all, and what belongs to none';
-COMMENT ON COLUMN promote.grants.action IS 'view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, register, publish, rules, admin, audit, impersonate; each but the last two implies view, and admin audit';
+COMMENT ON COLUMN promote.grants.action IS 'view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, register, publish, rules, import, admin, audit, impersonate; each but the last two implies view, and admin audit';
 COMMENT ON COLUMN promote.grants.scope IS 'Where, in one: ecomm-production, ecomm-*, *-*';
 COMMENT ON COLUMN promote.grants.actor IS 'Who gave it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.grants.database_role IS 'Role that the session acted as';

@@ -103,6 +103,7 @@ CREATE TABLE promote.revision (
     moved_by           text,
     moved_role         text,
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    imported_at        timestamptz,
     CONSTRAINT revision_pkey PRIMARY KEY (project, environment, component, revision),
     CONSTRAINT revision_instance_fkey FOREIGN KEY (project, environment, component)
         REFERENCES promote.instance (project, environment, component),
@@ -161,9 +162,10 @@ COMMENT ON COLUMN promote.revision.allow_replace IS 'Whether the revision may ch
 COMMENT ON COLUMN promote.revision.message IS 'Why, in the actor''s words';
 COMMENT ON COLUMN promote.revision.actor IS 'Who has asked for it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.revision.database_role IS 'Role that the session acted as';
-COMMENT ON COLUMN promote.revision.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that; NULL: it is of no request';
+COMMENT ON COLUMN promote.revision.moved_by IS 'Who has moved the request that it is of, for the actor, who has opened that, or has imported it; NULL: neither is so';
 COMMENT ON COLUMN promote.revision.moved_role IS 'Role that the session of whoever moved it acted as; NULL with it';
 COMMENT ON COLUMN promote.revision.created_at IS 'When';
+COMMENT ON COLUMN promote.revision.imported_at IS 'When it was imported by promote.import_history: then actor, created_at and the rest are what moved_by says of another place; NULL: it was made here';
 
 CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.config
     FOR EACH ROW EXECUTE FUNCTION promote_internal.refuse_rewrite();

@@ -280,6 +280,15 @@ REVOKE ALL ON FUNCTION promote_internal.proposal_from(text, text, text, text, te
 COMMENT ON FUNCTION promote_internal.proposal_from(text, text, text, text, text, text, integer) IS
 'What an instance desires, or one of its revisions, or, by -1, the one that runs (no source_revision where there is none, nor by -2), as a proposal for the same component in another environment with a version_policy, or, without one, for itself: by the newest release that its constraint, or another one that is given, allows now; pinned, as the constraint pinned, the component or that policy asks for, by the exact version that it runs, NULL where it runs nothing. No row where it is not there';
 
+CREATE FUNCTION promote_internal.release_fits(version text, version_constraint text, release_channel text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN promote.version_key($1) >= (promote.version_range($2)).lower
+           AND promote.version_key($1) < (promote.version_range($2)).upper
+           AND ($3 = 'development' OR $2 ~ '^[0-9]' OR NOT promote.version_is_prerelease($1));
+REVOKE ALL ON FUNCTION promote_internal.release_fits(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.release_fits(text, text, text) IS
+'Is a version one that a constraint allows on a channel?';
+
 CREATE FUNCTION promote_internal.proposal_of(
     of_project text, of_environment text, of_component text, of_revision integer)
     RETURNS TABLE (
@@ -299,10 +308,7 @@ CREATE FUNCTION promote_internal.proposal_of(
                -- a release that was chosen by hand must be one that the constraint allows
                r.bundle = (SELECT m.bundle FROM promote.component AS m
                             WHERE m.project = r.project AND m.component = r.component LIMIT 1)
-               AND promote.version_key(r.version) >= (promote.version_range(r.version_constraint)).lower
-               AND promote.version_key(r.version) < (promote.version_range(r.version_constraint)).upper
-               AND (r.release_channel = 'development' OR r.version_constraint ~ '^[0-9]'
-                    OR NOT promote.version_is_prerelease(r.version)),
+               AND promote_internal.release_fits(r.version, r.version_constraint, r.release_channel),
                r.digest, r.facts, r.actor, r.database_role, r.created_at, r.origin, false,
                NULL::text, NULL::text
           FROM (SELECT r.*, promote_internal.audit_facts(r) AS facts FROM promote.revision AS r

@@ -10,6 +10,17 @@
 
 #include "declare/section.h"
 
+/* What a document has to be. */
+typedef struct DocumentForm
+{
+	int			version;		/* the newest one that is known */
+	Statement	schema;
+	const char *what;			/* such a document is, in a sentence */
+	const char *schema_name;	/* what returns the schema */
+	const char *renew;			/* the hint for a newer version */
+	const char *divide;			/* the hint for one that is too large */
+} DocumentForm;
+
 /* A call. */
 typedef struct Applying
 {
@@ -27,10 +38,14 @@ typedef struct Applying
 	int			place;			/* 0: in none of its elements */
 } Applying;
 
+/* declare/document_check.c */
+extern void document_check(const Sql *sql, DocumentForm *form, const Jsonb *document);
+
 extern void document_say(Applying *applying, const Declaration *said);
 extern void document_apply_states(Applying *applying, List *elements);
 
 /* declare/document_mark.c */
+extern bool document_has_mask(const JsonbValue *value);
 extern Jsonb *document_unmask(const Jsonb *document, const Jsonb *present, const Jsonb *masked, char **unknown);
 extern void document_unmask_parameters(const Sql *sql, DocumentElement *element);
 

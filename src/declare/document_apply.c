@@ -29,84 +29,24 @@
 #include "grant/access.h"
 #include "grant/grants.h"
 #include "json/builder.h"
-#include "json/number.h"
 #include "json/reader.h"
 #include "parse/yaml.h"
-#include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_apply_document);
 PG_FUNCTION_INFO_V1(promote_apply_text);
 
 #define LOCK_DOCUMENT 1			/* the part of a project's place in the lock manager that documents take */
-#define MAX_TOLD 20				/* places or grants that a refusal names */
-#define MAX_BYTES (64 * 1024 * 1024)	/* of a document's stored form */
+#define MAX_TOLD 20				/* grants that a refusal names */
 
-/* ---- what a document has to be ---- */
-
-/* Violations of the schema, as a refusal tells of them. */
-typedef struct Violations
-{
-	StringInfoData told;
-	int			count;
-} Violations;
-
-/* Note a violation.  A SchemaCollector. */
-static void
-note_violation(void *state, const SchemaViolation *violation)
-{
-	Violations *violations = state;
-
-	if (violations->count++ < MAX_TOLD)
-		appendStringInfo(&violations->told, "%s%s: %s", violations->told.len > 0 ? "\n" : "", violation->instance_path,
-						 violation->message);
-}
-
-/* Refuse a document of another version than this one. */
-static void
-check_version(const Jsonb *document)
-{
-	JsonbValue	version;
-
-	if (!JB_ROOT_IS_OBJECT(document))
-		ereport(ERROR,
-				(errcode(PM_INVALID_DOCUMENT),
-				 errmsg("the document is no object"),
-				 errdetail("What declares a project is an object with the keys version and project."),
-				 errhint("promote.document_schema() says what it has.")));
-	if (json_find_in(document, "version", &version) && json_whole_number(&version) > DOCUMENT_VERSION)
-		ereport(ERROR,
-				(errcode(PM_INVALID_DOCUMENT),
-				 errmsg("the document is of version %d", json_whole_number(&version)),
-				 errdetail("This is promote of version %d of documents.", DOCUMENT_VERSION),
-				 errhint("Update promote, or export the project anew.")));
-}
-
-/* Refuse a document that is not one by the schema, with the places. */
-static void
-check_document(const Sql *sql, const Jsonb *document)
-{
-	static Statement read = {"SELECT promote.document_schema()"};
-	Violations	violations = {.count = 0};
-	JsonbValue	view = json_view(document);
-	SqlRows		rows;
-
-	if (VARSIZE(document) > MAX_BYTES)
-		ereport(ERROR,
-				(errcode(PM_TOO_LARGE),
-				 errmsg("the document is too large"),
-				 errdetail("It has %zu bytes, and the limit is %d.", (size_t) VARSIZE(document), MAX_BYTES),
-				 errhint("Leave the releases out, and publish them by promote.publish_release.")));
-	check_version(document);
-	initStringInfo(&violations.told);
-	rows = sql_run(sql, &read);
-	if (!schema_validate(schema_compile(sql_jsonb(&rows, 0)), &view, note_violation, &violations))
-		ereport(ERROR,
-				(errcode(PM_INVALID_DOCUMENT),
-				 errmsg_plural("the document breaks its schema in %d place", "the document breaks its schema in %d places",
-							   violations.count, violations.count),
-				 errdetail("%s", violations.told.data),
-				 errhint("promote.document_schema() says what it has.")));
-}
+/* What declares a project. */
+static DocumentForm project_form = {
+	.version = DOCUMENT_VERSION,
+	.schema = {"SELECT promote.document_schema()"},
+	.what = "What declares a project",
+	.schema_name = "promote.document_schema()",
+	.renew = "Update promote, or export the project anew.",
+	.divide = "Leave the releases out, and publish them by promote.publish_release."
+};
 
 /* The name of the project that a document declares, which passed the schema. */
 static char *
@@ -399,7 +339,7 @@ apply_document(FunctionCallInfo fcinfo, const Jsonb *document)
 
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);
-	check_document(&sql, document);
+	document_check(&sql, &project_form, document);
 	sql_leave(&sql);
 	applying.project = document_project(document);
 	access_require_in("configure", applying.project, NULL);

@@ -25,14 +25,14 @@ typedef struct Unmasking
 } Unmasking;
 
 /* Is there a mask in a value? */
-static bool
-has_mask(const JsonbValue *value)
+bool
+document_has_mask(const JsonbValue *value)
 {
 	check_stack_depth();
 	if (value->type != jbvBinary)
 		return json_string_is(value, SENSITIVE_MASK);
 	json_foreach(child, value)
-		if (has_mask(&child.value))
+		if (document_has_mask(&child.value))
 			return true;
 	return false;
 }
@@ -88,7 +88,7 @@ unmask_element(Unmasking *unmasking, const JsonChild *child, const JsonbValue *p
 {
 	JsonbValue	found;
 
-	if (!has_mask(&child->value))
+	if (!document_has_mask(&child->value))
 		json_build_value(&unmasking->builder, &child->value);
 	else if (present && masked && json_is_array(present) && json_is_array(masked) &&
 			 find_element(&child->value, child->index, present, masked, &found))

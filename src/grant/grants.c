@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(promote_visible_projects);
 /* The actions; an action's place here is its bit in a mask. */
 static const char *const actions[] = {
 	"view", "configure", "promote", "plan", "deploy", "approve", "override", "decommission",
-	"secrets", "work", "register", "publish", "rules", "admin", "audit", "impersonate"
+	"secrets", "work", "register", "publish", "rules", "import", "admin", "audit", "impersonate"
 };
 
 #define VIEW 1

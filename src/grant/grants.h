@@ -13,7 +13,7 @@
 
 #include "base/sql.h"
 
-#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, register, publish, rules, admin, audit and impersonate"
+#define ACTION_NAMES "view, configure, promote, plan, deploy, approve, override, decommission, secrets, work, register, publish, rules, import, admin, audit and impersonate"
 
 /* To see rows: checked like an action, and implied by all actions but impersonate. */
 #define GRANTS_ROWS "rows"

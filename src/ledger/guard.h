@@ -20,6 +20,7 @@ typedef struct Errand
 {
 	bool		records;		/* writes what promote keeps: the guards are open */
 	bool		based;			/* the PLANs that it claims start from what runs, so that the guard need not look */
+	bool		imports;		/* writes what has happened elsewhere, and records by itself what that comes to */
 	bool		prunes;			/* refuse_rewrite allows to rewrite and delete rows of the audit log */
 	const char *message;		/* why a release is unblocked, for the trigger that records it; NULL: no reason */
 	struct RevisionRecords *revisions;	/* exchanged with the trigger of revisions; NULL: nobody asks for it */

@@ -420,7 +420,7 @@ record_judged(const Sql *sql, RevisionRecords *records)
  * promote_internal.record_revision() returns trigger
  *
  * AFTER INSERT of revision, for each statement, with the transition table
- * new_revision.
+ * new_revision.  What is imported is judged and recorded by who imports it.
  */
 Datum
 promote_record_revision(PG_FUNCTION_ARGS)
@@ -429,6 +429,8 @@ promote_record_revision(PG_FUNCTION_ARGS)
 	RevisionRecords *records = errand()->revisions;
 	Sql			sql;
 
+	if (errand()->imports)
+		return PointerGetDatum(NULL);
 	if (!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -661,7 +663,7 @@ promote_check_origin(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* Refuse a new revision that says that somebody has moved it for somebody else, unless promote says so. */
+/* Refuse a new revision that says that somebody has moved it for somebody else, or imported it. */
 static void
 check_moved(const TriggerData *data, HeapTuple row)
 {
@@ -680,6 +682,12 @@ check_moved(const TriggerData *data, HeapTuple row)
 					 errdetail("It says who has moved the request that the revision is of."),
 					 errhint("Leave it out.")));
 	}
+	if (!trigger_is_null(data, row, "imported_at"))
+		ereport(ERROR,
+				(errcode(PM_GUARDED_COLUMN),
+				 errmsg("column \"imported_at\" of \"revision\" is kept by promote"),
+				 errdetail("It says that the revision was made elsewhere."),
+				 errhint("Leave it out, or use promote.import_history.")));
 }
 
 /* A row with the values in its overrides hidden: a verb has hidden them already. */
@@ -709,6 +717,8 @@ promote_complete_revision(PG_FUNCTION_ARGS)
 	CommandId	command = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : FirstCommandId;
 	int32		number;
 
+	if (errand()->imports)
+		return PointerGetDatum(row);
 	if (!loading_rows())
 		check_moved(data, row);
 	if (trigger_is_null(data, row, "revision"))

@@ -163,7 +163,7 @@ SQL
 # ---- roles ----
 
 my @actions = qw(view configure promote plan deploy approve override decommission secrets work
-	register publish rules admin audit);
+	register publish rules import admin audit);
 
 # Where each role has which actions: [action, project, environment].
 my %grants = (
@@ -259,6 +259,7 @@ my %takes = (
 		set_dependency remove_dependency register_instance remove_instance set_promotion_path remove_promotion_path
 		set_attributes set_parameters remove_parameter clear_parameters)),
 	set_environment_rules => 'rules',
+	import_history => 'import',
 	(map { $_ => 'admin everywhere' } qw(refresh_grants block_release unblock_release rotate_secrets)),
 	(map { $_ => 'rows' } qw(events next_events acknowledge_events remove_consumer pipeline_html
 		resolve_release handoff_text audit_head chain_heads audit_slices verify_audit_head)),
@@ -331,9 +332,12 @@ sub arguments {
 		promotion_chain => { environment => "'$project-$to'", components => 'NULL', selector => 'NULL', via => 'NULL' },
 		export_text => { format => q{'yaml'} },
 		(map { $_ => { document => "public.document_of('$project')" } } qw(apply_document apply_text)),
+		import_history => { document => qq{'{"version": 1, "project": "$project", "instances": [{"environment": "$to",
+			"component": "db", "revisions": [{"params": {}, "version": "1.0.0", "actor": "a",
+			"at": "2024-01-01T00:00:00Z"}]}]}'} },
 		rehearse_rollback => { record => 'false' },
-			(map { $_ => { max_length => 'NULL' } } qw(plan_markdown request_markdown)),
-				leaf_history => { at_path => 'NULL' },
+		(map { $_ => { max_length => 'NULL' } } qw(plan_markdown request_markdown)),
+		leaf_history => { at_path => 'NULL' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',

@@ -155,6 +155,9 @@ SQL
 # ---- the cases ----
 
 # %p is the project, %P its instance in production, %S that in staging.
+my $history = q{promote.import_history('{"version": 1, "project": "%p", "instances": [
+	{"environment": "dev", "component": "app", "revisions": [
+	{"params": {"size": 1}, "version": "1.0.0", "actor": "a", "at": "2024-01-01T00:00:00Z"}]}]}')};
 my %say = (
 	edit       => q{SELECT FROM promote.configure_instance('%S', '{"size": 2}', plan => false)},
 	edit_here  => q{SELECT FROM promote.configure_instance('%P', '{"size": 3}', plan => false)},
@@ -244,6 +247,7 @@ my %say = (
 	no_consumer => q{SELECT promote.remove_consumer('%p')},
 	taken      => q{SELECT promote.acknowledge_events('%p', (SELECT max(position) FROM promote.next_events('%p'))) > 0},
 	empty      => q{SELECT promote.register_component('%p', 'app', '%p'), promote.register_environment('%p', 'dev')},
+	history    => qq{SELECT FROM $history},
 );
 
 my %verb = (
@@ -382,6 +386,7 @@ my %verb = (
 		"description": "mine", "attributes": {"case": "%p"}}}')},
 	text       => q{SELECT kind, action, changes FROM promote.apply_text('{"version": 1, "project": {"project": "%p",
 		"description": "mine", "attributes": {"case": "%p"}}}')},
+	import     => qq{SELECT action, revisions, status FROM $history},
 	no_project => q{SELECT action, changes FROM promote.remove_project('%pq')},
 	no_bundle  => q{SELECT action, changes FROM promote.remove_bundle('%pb')},
 	no_release => q{SELECT action, changes FROM promote.remove_release('%p', '1.1.0')},
@@ -411,6 +416,8 @@ my @cases = (
 	[ 'consumer', 'taken', 'next_events' ],
 	[ 'consumer', 'taken', 'take' ],
 	[ 'consumer', 'no_consumer', 'take' ],
+	[ '', 'declared', 'import' ],
+	[ 'declared', 'history', 'import' ],
 	# new desired states
 	[ '', 'edit', 'promote' ],
 	[ '', 'edit_here', 'apply' ],

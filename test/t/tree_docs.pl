@@ -53,7 +53,7 @@ my $key = "ALTER DATABASE :database SET promote.secret_key_command = 'echo "
 my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan => false) FROM promote.instance";
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
-		remote_reference rule document verify worker)),
+		remote_reference rule document import verify worker)),
 	(map { ("reference/$_" => $deployed) } qw(abort apply archive blame chain compare decommission dora drift environment fork
 		gate
 		health history markdown matrix moment override pipeline
@@ -70,7 +70,8 @@ my %setup = (
 	(map { $_ => "$registry; SELECT promote.configure_instance('ecomm-staging-db', '{}')" } 'reference/event',
 		'reference/wait', 'how-to/send-events-to-a-webhook', 'how-to/replicate-the-history'),
 	'how-to/keep-it-fast-for-years' => $deployed,
-	(map { ("how-to/$_" => $registry) } qw(open-an-environment-for-a-tenant keep-a-project-in-git)),
+	(map { ("how-to/$_" => $registry) } qw(open-an-environment-for-a-tenant keep-a-project-in-git
+		bring-an-existing-fleet)),
 	'tutorial/staging-to-production' => $key,
 	'reference/approval' => $registry . q{;
 	SELECT promote.configure_instance('ecomm-production-db', '{"size": "small"}');

@@ -126,7 +126,8 @@ SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called 
 SELECT is(array_agg(DISTINCT function ORDER BY function),
     '{apply_document,apply_text,approve_deployment,approve_many,approve_request,complete_many,deploy_instance,'
     'deploy_many,end_session,fail_many,'
-    'heartbeat_many,next_events,pause_request,plan_many,promote_many,propose_deployment,register_consumer,reject_many,'
+    'heartbeat_many,import_history,next_events,pause_request,plan_many,promote_many,propose_deployment,'
+    'register_consumer,reject_many,'
     'release_many,resume_request,review_override,rotate_secrets,set_change_window,set_freeze,wait_for_deployment}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
 

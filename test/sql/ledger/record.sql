@@ -209,7 +209,8 @@ INSERT INTO verb VALUES ('promote_instance', 'revision.created'), ('promote_many
     -- these move nothing but a lease, a log that is no evidence, and privileges that the grants stand for
     ('heartbeat_deployment', NULL), ('append_deployment_log', NULL), ('refresh_grants', NULL),
     ('wait_for_deployment', NULL), ('next_events', NULL), ('acknowledge_events', NULL), ('next_position', NULL),
-    ('register_consumer', 'consumer.inserted'), ('remove_consumer', 'consumer.deleted');
+    ('import_history', 'history.imported'), ('register_consumer', 'consumer.inserted'),
+    ('remove_consumer', 'consumer.deleted');
 INSERT INTO verb VALUES ('promote_environment', 'revision.created'), ('rollback_environment', 'revision.created'),
     ('deploy_environment', 'deployment.created'), ('plan_environment', 'deployment.created'),
     ('tag_environment', 'environment_tag.inserted');
