@@ -88,7 +88,7 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
                         ELSE 'good' END AS mark
               FROM promote.matrix($1) WITH ORDINALITY AS m (project, component, environment, instance, status, since, revision,
                    version, digest, next, promotable, why_not, upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
-                   place)
+                   desired_actor, desired_at, deployed_actor, deployed_at, place)
         ), stage AS MATERIALIZED (
             -- in the order in which things are promoted
             SELECT c.environment, pg_catalog.min(c.place) AS place, pg_catalog.count(*) AS instances,

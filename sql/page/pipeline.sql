@@ -31,7 +31,8 @@ CREATE FUNCTION promote_internal.pipeline_graph(of_project text)
             SELECT m.environment, m.status, m.next, m.why_not, m.place
               FROM promote.matrix($1) WITH ORDINALITY AS m (
                    project, component, environment, instance, status, since, revision, version, digest, next, promotable, why_not,
-                   upstream, releases_behind, leaves_behind, artifact_digest, waits_for, place)
+                   upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
+                   desired_actor, desired_at, deployed_actor, deployed_at, place)
         ), node AS MATERIALIZED (
             SELECT e.environment::text AS environment,
                    pg_catalog.row_number() OVER (ORDER BY (SELECT pg_catalog.min(c.place) FROM cell AS c
@@ -97,7 +98,8 @@ CREATE FUNCTION promote.matrix_text(project text, colours boolean DEFAULT false)
             SELECT m.component, m.environment, m.version, m.status, m.place
               FROM promote.matrix($1) WITH ORDINALITY AS m (
                    project, component, environment, instance, status, since, revision, version, digest, next, promotable, why_not,
-                   upstream, releases_behind, leaves_behind, artifact_digest, waits_for, place)
+                   upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
+                   desired_actor, desired_at, deployed_actor, deployed_at, place)
         ), place AS MATERIALIZED (
             SELECT e.environment::text AS environment, (SELECT pg_catalog.min(c.place) FROM cell AS c
                                                          WHERE c.environment = e.environment) AS place

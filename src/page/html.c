@@ -708,7 +708,8 @@ read_block(const JsonbValue *block, Words *words)
 		elog(ERROR, "a block is an array");
 	json_foreach(child, block)
 	{
-		char	   *word = child.value.type == jbvString ? pnstrdup(child.value.val.string.val, child.value.val.string.len) : "";
+		char	   *word = child.value.type != jbvString ? "" :
+			pnstrdup(child.value.val.string.val, child.value.val.string.len);
 
 		if (child.index == 0)
 			kind = word;
@@ -742,7 +743,8 @@ begin_page(HtmlPage *page, const char *style, const Words *title)
 		pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
 		elog(ERROR, "could not compute a digest");
 	pg_cryptohash_free(hash);
-	encoded = DirectFunctionCall2(binary_encode, PointerGetDatum(cstring_to_text_with_len((char *) digest, sizeof(digest))),
+	encoded = DirectFunctionCall2(binary_encode,
+								  PointerGetDatum(cstring_to_text_with_len((char *) digest, sizeof(digest))),
 								  CStringGetTextDatum("base64"));
 	put_markup(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
 	appendStringInfo(&page->text, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-%s';"

@@ -219,7 +219,8 @@ sub forbidden {
 # What each function takes: actions where its arguments point to, "action everywhere", "rows" where row-level security
 # lets it find what the caller sees, or "nobody" where it is not for anybody but the owner.
 my %takes = (
-	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text plan_markdown review_html config_as_of
+	(map { $_ => 'view' } qw(preview_promotion preview_configuration blockers plan_text plan_markdown review_html
+		config_as_of
 		rehearse_rollback
 		compare_deployments compare_instances compare_environments compare_structure blame leaf_history
 		wait_for_deployment

@@ -1,5 +1,5 @@
-# Pages in a browser, as people see them: nothing is loaded but the page, nothing runs and nothing is complained of, they
-# fit a phone, follow the reader's scheme, say what the queries say, and a checker of accessibility finds nothing.
+# Pages in a browser, as people see them: nothing is loaded but the page, nothing runs and nothing is complained of,
+# they fit a phone, follow the reader's scheme, say what the queries say, and a checker of accessibility finds nothing.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use PromoteTest;
 
 my $browser = ClientTest::program('chromium');
 plan skip_all => 'no browser (Debian: chromium)' if !$browser;
-plan skip_all => 'no node with the packages puppeteer-core and axe-core (npm install, and its node_modules as NODE_PATH)'
+plan skip_all => 'no node with the packages puppeteer-core and axe-core (npm install, and node_modules as NODE_PATH)'
 	if !ClientTest::node_has('puppeteer-core', 'axe-core');
 
 my $node = PromoteTest->shop('page', <<'SQL');
@@ -18,16 +18,19 @@ INSERT INTO promote.environment (project, environment, require_proven_release) V
 	('shop', 'staging', false), ('shop', 'production', false);
 INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
 	VALUES ('shop', 'dev', 'staging'), ('shop', 'staging', 'production'), ('shop', 'dev', 'production');
-INSERT INTO promote.component (project, component, bundle) VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'postgres');
+INSERT INTO promote.component (project, component, bundle) 
+	VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'postgres');
 INSERT INTO promote.instance (project, environment, component)
 	SELECT 'shop', e, c FROM unnest('{dev,staging,production}'::text[]) AS e, unnest('{db,cache}'::text[]) AS c;
 SELECT promote.configure_instance('shop-dev-db', '{"size": 1}',
 	message => '</td></tr></table><script>document.title = 1</script><img src=x onerror=alert(1)>' || U&'\202E');
 SELECT promote.configure_instance('shop-dev-cache', '{"size": 1}');
-SELECT promote.set_freeze('sale', 'shop', 'production', during => '[2020-01-01,2100-01-01)', reason => 'The <b>sale</b>');
+SELECT promote.set_freeze('sale', 'shop', 'production', during => '[2020-01-01,2100-01-01)',
+	reason => 'The <b>sale</b>');
 INSERT INTO promote.project (project) VALUES ('large');
 INSERT INTO promote.environment (project, environment) VALUES ('large', 'staging'), ('large', 'production');
-INSERT INTO promote.component (project, component, bundle) SELECT 'large', 'c' || n, 'postgres' FROM generate_series(1, 1000) AS n;
+INSERT INTO promote.component (project, component, bundle) 
+	SELECT 'large', 'c' || n, 'postgres' FROM generate_series(1, 1000) AS n;
 INSERT INTO promote.instance (project, environment, component)
 	SELECT 'large', e, 'c' || n FROM unnest('{staging,production}'::text[]) AS e, generate_series(1, 1000) AS n;
 SQL
@@ -70,16 +73,19 @@ for my $look (@looks) {
 }
 
 my ($pipeline) = grep { $_->{file} eq $file{pipeline} } @looks;
-my @shown = map { join ' ', $_->[0], map { /^\S+ ([a-z ]+)/ } @$_[1 .. 3] } grep { $_->[0] =~ /^(cache|db)$/ } @{ $pipeline->{rows} };
+my @shown = map { join ' ', $_->[0], map { /^\S+ ([a-z ]+)/ } @$_[1 .. 3] }
+	grep { $_->[0] =~ /^(cache|db)$/ } @{ $pipeline->{rows} };
 is(join("\n", @shown), $node->query('page', <<'SQL'), 'the table says what the matrix says');
 SELECT m.component || ' ' || string_agg(replace(m.status, '_', ' '), ' ' ORDER BY m.place)
   FROM promote.matrix('shop') WITH ORDINALITY AS m (project, component, environment, instance, status, since, revision,
-       version, digest, next, promotable, why_not, upstream, releases_behind, leaves_behind, artifact_digest, waits_for, place)
+       version, digest, next, promotable, why_not, upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
+       desired_actor, desired_at, deployed_actor, deployed_at, place)
  GROUP BY m.component ORDER BY m.component
 SQL
 my ($queued) = grep { $_->[1] && $_->[1] eq 'shop-dev-db' } @{ $pipeline->{rows} };
 is($queued->[5],
-	'</td></tr></table><script>document.title = 1</script><img src=x onerror=alert(1)>[U+202E]', 'what is hostile is text');
+	'</td></tr></table><script>document.title = 1</script><img src=x onerror=alert(1)>[U+202E]',
+	'what is hostile is text');
 is($pipeline->{title}, 'Pipeline of shop', '... and does nothing');
 
 done_testing();

@@ -57,7 +57,8 @@ CREATE FUNCTION pg_temp.rule(rule text, role text, quorum integer DEFAULT 1) RET
 $$;
 
 -- ---- what can be a vote ----
-SELECT pg_temp.refuses($$SELECT promote_internal.check_vote(1, 'perhaps', NULL)$$, 'PM404', 'It is approved or rejected.',
+SELECT pg_temp.refuses($$SELECT promote_internal.check_vote(1, 'perhaps', NULL)$$, 'PM404',
+    'It is approved or rejected.',
     'a decision is one of two');
 SELECT pg_temp.refuses($$SELECT promote_internal.check_vote(1, 'rejected', '')$$, 'PM404', 'It has no reason.',
     'who rejects says why');

@@ -1,5 +1,6 @@
--- A vote on one plan reads its rules and votes row by row, one on many by statements. Both come to the same: which rules ask,
--- which votes stand under them, and the number of the next vote. Rules, attributes and former votes are drawn at random.
+-- A vote on one plan reads its rules and votes row by row, one on many by statements. Both come to the same: which
+-- rules ask, which votes stand under them, and the number of the next vote. Rules, attributes and former votes are
+-- drawn at random.
 BEGIN;
 SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
@@ -8,7 +9,8 @@ SELECT setseed(0.19) \g /dev/null
 CREATE ROLE single_others;
 -- three plans of each with one digest, of which the first starts from what ran before
 CREATE FUNCTION pg_temp.want(size integer) RETURNS void LANGUAGE sql AS $$
-    SELECT promote.configure_instance('shop-production-s' || n, jsonb_build_object('size', size)) FROM generate_series(1, 2) AS n;
+    SELECT promote.configure_instance('shop-production-s' || n, jsonb_build_object('size', size))
+        FROM generate_series(1, 2) AS n;
     SELECT pg_temp.work_all()
 $$;
 SELECT pg_temp.want(9), pg_temp.want(5) \g /dev/null
@@ -20,10 +22,12 @@ CREATE TEMP TABLE plans ON COMMIT DROP AS
 SELECT d.component, array_agg(d.deployment::text ORDER BY d.deployment) AS all, max(d.deployment) AS newest
   FROM promote.deployment AS d
  WHERE d.environment = 'production' AND d.component IN ('s1', 's2') AND d.action = 'PLAN' AND d.plan_digest = (
-       SELECT n.plan_digest FROM promote.deployment AS n WHERE n.environment = 'production' AND n.component = d.component
+       SELECT n.plan_digest FROM promote.deployment AS n WHERE n.environment = 'production'
+           AND n.component = d.component
           AND n.action = 'PLAN' ORDER BY n.deployment DESC LIMIT 1)
  GROUP BY d.component;
-SELECT is((SELECT string_agg(cardinality(p.all)::text, ' ') FROM plans AS p), '3 3', 'three plans of each, and one digest');
+SELECT is((SELECT string_agg(cardinality(p.all)::text, ' ') FROM plans AS p), '3 3',
+    'three plans of each, and one digest');
 
 -- One of the values, at random.
 CREATE FUNCTION pg_temp.one(VARIADIC text[]) RETURNS text LANGUAGE sql AS $$
@@ -35,7 +39,8 @@ DECLARE
     choices text[] := ARRAY['{}', '{}', '{"tier": "gold"}', '{"tier": "tin", "zone": "a"}'];
 BEGIN
     UPDATE promote.project SET attributes = pg_temp.one(VARIADIC choices)::jsonb WHERE project = 'shop';
-    UPDATE promote.environment SET attributes = pg_temp.one(VARIADIC choices)::jsonb, separation_of_duty = random() < 0.2
+    UPDATE promote.environment SET attributes = pg_temp.one(VARIADIC choices)::jsonb,
+        separation_of_duty = random() < 0.2
         WHERE project = 'shop' AND environment = 'production';
     UPDATE promote.component SET attributes = pg_temp.one(VARIADIC choices)::jsonb WHERE project = 'shop';
     UPDATE promote.instance SET attributes = pg_temp.one(VARIADIC choices)::jsonb WHERE project = 'shop';
@@ -53,7 +58,8 @@ BEGIN
         BEGIN
             PERFORM set_config('promote.actor', pg_temp.one('ann', 'bob', 'eve'), true);
             IF random() < 0.7 THEN
-                PERFORM promote.approve_deployment('shop-production-s1', pg_temp.one(VARIADIC p.all || p.all[3])::integer)
+                PERFORM promote.approve_deployment('shop-production-s1', pg_temp.one(VARIADIC p.all
+                    || p.all[3])::integer)
                     FROM plans AS p WHERE component = 's1';
             ELSE
                 PERFORM promote.reject_deployment('shop-production-s1', newest, 'no') FROM plans WHERE component = 's1';
@@ -73,7 +79,8 @@ BEGIN
     BEGIN
         EXECUTE statement INTO code;
         RAISE EXCEPTION USING ERRCODE = 'TB000', MESSAGE = concat(code, ': ', (
-            SELECT string_agg(format('%s %s by %s on %s: %s', vote, rule, actor, deployment, decision), ', ' ORDER BY vote)
+            SELECT string_agg(format('%s %s by %s on %s: %s', vote, rule, actor, deployment, decision), ', '
+                ORDER BY vote)
               FROM promote.approval WHERE component = 's1'));
     EXCEPTION WHEN SQLSTATE 'TB000' THEN
         outcome := SQLERRM;
@@ -93,8 +100,10 @@ BEGIN
             PERFORM pg_temp.draw();
             single := pg_temp.vote((SELECT format('SELECT NULL FROM promote.approve_deployment(%L, %s)',
                 'shop-production-s1', newest) FROM plans WHERE component = 's1'));
-            many := pg_temp.vote((SELECT format('SELECT max(code) FILTER (WHERE instance ~ %L) FROM promote.approve_many('
-                '%L, %L, partial => true)', 's1$', array_agg('shop-production-' || component), array_agg(newest)) FROM plans));
+            many := pg_temp.vote((SELECT format('SELECT max(code) FILTER (WHERE instance ~ %L)
+                FROM promote.approve_many('
+                '%L, %L, partial => true)', 's1$', array_agg('shop-production-' || component), array_agg(newest))
+                    FROM plans));
             RAISE EXCEPTION USING ERRCODE = 'TB001';
         EXCEPTION WHEN SQLSTATE 'TB001' THEN
             INSERT INTO outcome VALUES (round, single, many);

@@ -6,8 +6,8 @@ SELECT no_plan();
 SET LOCAL plan_cache_mode = force_generic_plan;
 SET LOCAL enable_seqscan = off;
 
--- What is wrong with the plan of a statement: a table that is read whole, also by an index, a join that reads one whole, or a
--- function of ours that was not inlined.
+-- What is wrong with the plan of a statement: a table that is read whole, also by an index, a join that reads one
+-- whole, or a function of ours that was not inlined.
 CREATE FUNCTION pg_temp.flaws(statement text, types text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
@@ -17,8 +17,8 @@ BEGIN
     FOR line IN EXECUTE format('EXPLAIN (VERBOSE) EXECUTE asked (%s)', regexp_replace(types, '[^,]+', 'NULL', 'g')) LOOP
         RETURN QUERY SELECT btrim(line)
             WHERE line ~ 'Seq Scan on promote\.|Function Scan on promote_internal|Merge Join|Hash Join';
-        -- below a scan stands what it returns, and then by what it looks; what differs is looked at only where a plan has found
-        -- drift, and a budget may be of all projects
+        -- below a scan stands what it returns, and then by what it looks; what
+        -- differs is looked at only where a plan has found drift, and a budget may be of all projects
         RETURN QUERY SELECT btrim(scan) WHERE scan IS NOT NULL AND line !~ '^ *(Output|Index Cond):';
         scan := CASE WHEN line ~ 'Index (Only )?Scan' AND line !~ 'promote.drift_item|project_pkey' THEN line
             WHEN line ~ '^ *Output:' THEN scan END;
