@@ -190,7 +190,11 @@ page_cells(FunctionCallInfo fcinfo, int argument, int columns, int *rows)
 	array = PG_GETARG_ARRAYTYPE_P(argument);
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
 	if (count % columns != 0)
-		elog(ERROR, "rows of %d columns have %d cells", columns, count);
+		ereport(ERROR,
+				(errcode(PM_INVALID_ARGUMENT),
+				 errmsg("the cells are not whole rows"),
+				 errdetail("Rows have %d columns, and there are %d cells.", columns, count),
+				 errhint("Pass a cell for each column of each row.")));
 	cells = palloc((count + 1) * sizeof(char *));
 	for (int i = 0; i < count; i++)
 		cells[i] = nulls[i] ? NULL : TextDatumGetCString(values[i]);

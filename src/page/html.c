@@ -28,6 +28,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
+#include "base/errors.h"
 #include "json/reader.h"
 #include "page/escape.h"
 
@@ -687,6 +689,17 @@ end_sort(HtmlPage *page)
 	page->open = SORT_NONE;
 }
 
+/* Refuse what is no list of blocks. */
+pg_noreturn static void
+refuse_blocks(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_ARGUMENT),
+			 errmsg("these are no blocks of a page"),
+			 errdetail_internal("%s", detail),
+			 errhint("Blocks are arrays, each of a kind and words.")));
+}
+
 /* The kind of that name. */
 static const Kind *
 kind_of(const char *name)
@@ -694,7 +707,7 @@ kind_of(const char *name)
 	for (int i = 0; i < lengthof(kinds); i++)
 		if (strcmp(kinds[i].name, name) == 0)
 			return &kinds[i];
-	elog(ERROR, "there are no blocks of the kind \"%s\"", name);
+	refuse_blocks(psprintf("There are none of the kind \"%s\".", name));
 }
 
 /* Read the words of a block, the first of which is its kind. */
@@ -705,7 +718,7 @@ read_block(const JsonbValue *block, Words *words)
 
 	words->count = 0;
 	if (!json_is_array(block))
-		elog(ERROR, "a block is an array");
+		refuse_blocks("One of them is no array.");
 	json_foreach(child, block)
 	{
 		char	   *word = child.value.type != jbvString ? "" :
@@ -767,7 +780,7 @@ promote_html_page(PG_FUNCTION_ARGS)
 
 	initStringInfo(&page.text);
 	if (!json_is_array(&blocks))
-		elog(ERROR, "blocks are an array");
+		refuse_blocks("They are no array.");
 	json_foreach(block, &blocks)
 	{
 		const Kind *kind = read_block(&block.value, &words);

@@ -57,7 +57,7 @@ SELECT matches(pg_temp.main('[["plot", "Deployments"], ["bar", "May", "4", "4"],
     "July", "NaN", "?"]]'),
     'aria-label="May: 4\. June: 2\. July: \?\. ">.*width="460".*width="230".*width="1"',
         'a plot is drawn to its largest');
-SELECT throws_ok(format('SELECT promote_internal.html_page('''', %L)', blocks), 'XX000', NULL, 'no blocks: ' || blocks)
+SELECT throws_ok(format('SELECT promote_internal.html_page('''', %L)', blocks), 'PM404', NULL, 'no blocks: ' || blocks)
   FROM unnest('{1,"{}","[1]","[[\"odd\"]]"}'::text[]) AS blocks;
 SELECT ok(length(p) BETWEEN 1900000 AND 2000000 AND p ~ '<p class="soft">[0-9]+ more rows are left out.</p>',
     'a page stays below 2 MB, and says what it lacks')
