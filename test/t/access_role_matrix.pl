@@ -338,7 +338,7 @@ sub arguments {
 			"at": "2024-01-01T00:00:00Z"}]}]}'} },
 		rehearse_rollback => { record => 'false' },
 		(map { $_ => { max_length => 'NULL' } } qw(plan_markdown request_markdown)),
-		leaf_history => { at_path => 'NULL' },
+		leaf_history => { at_path => 'NULL' }, dora_band => { metric => q{'lead time'}, value => '1' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',
@@ -484,7 +484,7 @@ sub may_call {
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
-		=~ /^(?:matrix|change_history|state_as_of|changes_between|dora_\w+)$/;
+		=~ /^(?:matrix(?:_text)?|pipeline_(?:mermaid|dot)|change_history|state_as_of|changes_between|dora_\w+)$/;
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function
 		=~ /^(?:preview_promotion|(?:preview_)?promote_environment|promote_many?|open_request|compare_\w+
