@@ -103,7 +103,7 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
             SELECT p.source_environment, p.destination_environment, w.line, pg_catalog.count(*) AS components
               FROM promote.promotion_path AS p
               JOIN cell AS c ON c.environment = p.source_environment
-             CROSS JOIN LATERAL pg_catalog.regexp_split_to_table(c.why_not, '\n') AS w (line)
+             CROSS JOIN LATERAL pg_catalog.regexp_split_to_table(c.why_not, E'\n') AS w (line)
              WHERE p.project = $1 AND w.line ~ ('^' || p.destination_environment || ': [a-z_]+: ')
              GROUP BY p.source_environment, p.destination_environment, w.line
         )

@@ -1317,6 +1317,10 @@ sub may_have_moved {
 	return 1 if !$self->revision_of->{"$instance $args->{expected_revision}"};
 	return 1 if $expected && latest($expected) > $call->{sent};
 	return 1 if $next && earliest($next) < $call->{got};
+	# where its environment was archived and opened again since, it begins anew
+	my $environment = $instance =~ s/-[^-]+$//r;
+	return 1 if grep { $_->{args}{environment} eq $environment && earliest($_) < $call->{got}
+		&& (!$expected || latest($_) > earliest($expected)) } $self->possible('archive_environment');
 	$self->{lifted} = [$expected, $next];
 	return 0;
 }
