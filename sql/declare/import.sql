@@ -2,7 +2,7 @@
 
 CREATE FUNCTION promote.history_schema() RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN '{
+    RETURN E'{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "$id": "urn:promote:history:1",
   "title": "What has happened to instances elsewhere",
@@ -33,7 +33,7 @@ CREATE FUNCTION promote.history_schema() RETURNS jsonb
   },
   "$defs": {
     "name": {"type": "string", "minLength": 1, "maxLength": 63},
-    "actor": {"type": "string", "maxLength": 255, "pattern": "^[^ \\n\\r\\t]([^\\n\\r\\t]*[^ \\n\\r\\t])?$"},
+    "actor": {"type": "string", "maxLength": 255, "pattern": "^[^ \\\\n\\\\r\\\\t]([^\\\\n\\\\r\\\\t]*[^ \\\\n\\\\r\\\\t])?$"},
     "version": {"type": "string", "minLength": 1, "maxLength": 255},
     "text": {"type": "string", "maxLength": 10000},
     "number": {"type": "integer", "minimum": 1, "maximum": 1000000000},

@@ -96,7 +96,9 @@ is($imported, 'create', 'it is imported elsewhere');
 is($node->query('second', 'SELECT count(*) FROM promote.verify_audit()'), 0, 'the record there is whole');
 
 # What is asked of both: by names, times and people, and without the numbers of deployments, of which plans take some.
-# A document does not tell overrides: what one has set is the promotion's there.
+# A document does not tell overrides, so that what one has set is left out.
+my $overridden = $node->query('first', q{SELECT COALESCE(array_agg(i.name || b.path), '{}') FROM promote.instance AS i
+	CROSS JOIN LATERAL promote.blame(i.name) AS b WHERE b.origin = 'override'});
 my %question = (
 	'where the instances are' => q{SELECT name, revision, status, version_constraint, release_channel, deployed_revision
 		FROM promote.instance ORDER BY 1},
@@ -107,10 +109,10 @@ my %question = (
 			SELECT finished_at FROM promote.deployment WHERE action <> 'PLAN') AS t
 		CROSS JOIN unnest('{desired,running}'::text[]) AS s (state)
 		CROSS JOIN LATERAL promote.config_as_of(i.name, t.at, s.state) AS c ORDER BY 1, 2, 3},
-	'who has set what' => q{SELECT i.name, b.path, b.value, b.set_in, b.set_revision, b.actor,
-		b.created_at, replace(b.origin, 'override', 'promotion'), b.message, b.sensitive, b.through
+	'who has set what' => qq{SELECT i.name, b.path, b.value, b.set_in, b.set_revision, b.actor,
+		b.created_at, b.origin, b.message, b.sensitive, b.through
 		FROM promote.instance AS i CROSS JOIN LATERAL promote.blame(i.name) AS b
-		WHERE i.revision > 0 ORDER BY 1, 2, 3},
+		WHERE i.revision > 0 AND i.name || b.path <> ALL ('$overridden'::text[]) ORDER BY 1, 2, 3},
 	'what became of leaves' => q{SELECT i.name, h.* FROM promote.instance AS i
 		CROSS JOIN LATERAL promote.leaf_history(i.name, '.a') AS h WHERE i.revision > 0 ORDER BY 1, 2, 3},
 	'the promotions' => q{SELECT at, actor, source, source_revision, mode, destination, revision, version_constraint,

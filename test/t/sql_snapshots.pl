@@ -264,7 +264,8 @@ my %verb = (
 	tag_whole  => q{SELECT component, desired, revision FROM promote.tag_environment('%p-production', 'now')},
 	fork_whole => q{SELECT component, revision, diff FROM promote.fork_environment('%p-staging', '%p-forked')},
 	archive_whole => q{SELECT component, revision FROM promote.archive_environment('%p-production')},
-	abort_whole => q{SELECT component, changed, deployment, code FROM promote.abort_environment('%p-production', 'mine')},
+	abort_whole => q{SELECT component, changed, deployment, code
+		FROM promote.abort_environment('%p-production', 'mine')},
 	end_whole  => q{SELECT component, changed, deployment FROM promote.decommission_environment('%p-production')},
 	keyed      => q{SELECT old_revision, new_revision, deployment, changed
 		FROM promote.promote_instance('%S', '%P', idempotency_key => 'k')},

@@ -100,7 +100,8 @@ INSERT INTO sample SELECT f, v.*
                 'set_override_rule}'::text[]) AS f,
          (VALUES ('name', $$'n'$$), ('policy', $$'p'$$), ('function', $$'public.calm'$$),
                  ('environment', $$'production'$$)) AS v (argument, value);
-INSERT INTO sample SELECT 'review_html', 'subject', s.value FROM sample AS s WHERE s.argument = 'instance' AND s.function IS NULL;
+INSERT INTO sample SELECT 'review_html', 'subject', s.value FROM sample AS s
+ WHERE s.argument = 'instance' AND s.function IS NULL;
 UPDATE sample SET value = quote_literal(value) WHERE value ~ '^{';
 
 CREATE TEMP TABLE argument AS
