@@ -45,15 +45,15 @@ static const char *const block_kinds[] = {
 };
 
 /* A row of what is to be written. */
-typedef struct Block
+typedef struct TextBlock
 {
 	BlockKind	kind;
 	ArrayType  *words;
-} Block;
+} TextBlock;
 
 static const SqlField block_fields[] = {
-	SQL_ENUM_FIELD(Block, kind, "b.kind", block_kinds),
-	SQL_FIELD(Block, words, "b.words")
+	SQL_ENUM_FIELD(TextBlock, kind, "b.kind", block_kinds),
+	SQL_FIELD(TextBlock, words, "b.words")
 };
 
 /* What is being written. */
@@ -72,7 +72,7 @@ typedef struct Markdown
 
 /* The words of a block, "" for NULL. */
 static char **
-words_of(const Block *block, int *count)
+words_of(const TextBlock *block, int *count)
 {
 	Datum	   *values;
 	bool	   *nulls;
@@ -289,7 +289,7 @@ is_skipped(Markdown *page, BlockKind kind)
 
 /* Write a block if there is room for it. */
 static void
-write_block(Markdown *page, const Block *block)
+write_block(Markdown *page, const TextBlock *block)
 {
 	StringInfoData made;
 	int			count;
@@ -336,7 +336,7 @@ write_markdown(const Sql *sql, SqlRows *rows, int most, const char *whole)
 {
 	Markdown	page = {.most = most,.last = BLOCK_TEXT};
 	StringInfoData end;
-	Block		block;
+	TextBlock	block;
 	Datum		result;
 
 	initStringInfo(&page.text);
