@@ -190,7 +190,7 @@ COMMENT ON COLUMN promote.instance_health.database_role IS 'Role that the sessio
 CREATE FUNCTION promote_internal.later(at timestamptz, duration interval) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (($1 AT TIME ZONE 'UTC') + $2) AT TIME ZONE 'UTC';
-REVOKE ALL ON FUNCTION promote_internal.later(timestamptz, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote_internal.later(timestamptz, interval) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.later(timestamptz, interval) IS
 'A time and a duration in UTC, so that a day has 24 hours whatever the session''s time zone';
 

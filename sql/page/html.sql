@@ -178,6 +178,8 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
                      WHERE d.project = $1 AND d.status IN ('PROPOSED', 'APPROVED', 'PENDING', 'RUNNING')
                      ORDER BY d.created_at, i.name LIMIT 1000) AS q
              UNION ALL
+            SELECT 6, c.place, 0, c.words FROM promote_internal.calendar_blocks($1) AS c
+             UNION ALL
             SELECT 9, 0, 0, promote_internal.page_note()
         ) AS b (section, place, inner_place, words);
     END;
@@ -232,7 +234,7 @@ CREATE FUNCTION promote.pipeline_html(project text) RETURNS text
         promote_internal.page_project($1, (SELECT p.project::text FROM promote.project AS p WHERE p.project = $1))));
 REVOKE ALL ON FUNCTION promote.pipeline_html(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.pipeline_html(text) IS
-'A project as a page of HTML, by the rights of whoever asks: paths and what blocks them, what is where and how far behind, what waits';
+'A project as a page of HTML, by the rights of whoever asks: paths and what blocks them, what is where and how far behind, what waits, and the calendar of the next weeks';
 
 CREATE FUNCTION promote.audit_html(subject text) RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED

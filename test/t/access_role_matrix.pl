@@ -230,7 +230,7 @@ my %takes = (
 		preview_fork_environment)),
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix
 		pipeline_mermaid pipeline_dot matrix_text
-		change_history instance_timeline state_as_of changes_between pending_changes
+		change_history instance_timeline state_as_of changes_between pending_changes calendar calendar_text
 		dora_deployments dora_lead_time dora_change_failure_rate dora_time_to_restore dora_summary)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
