@@ -1,5 +1,5 @@
-# Reads calendars, the files of its arguments, by the library icalendar, and prints what it has found, a line of JSON for
-# each: properties of the calendar, its events, and what RFC 5545 and RFC 7986 ask for and it lacks.
+# Reads calendars, the files of its arguments, by the library icalendar, and prints what it has found, a line of JSON
+# for each: properties of the calendar, its events, and what RFC 5545 and RFC 7986 ask for and it lacks.
 import json
 import sys
 from datetime import timezone

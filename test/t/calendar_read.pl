@@ -1,5 +1,5 @@
-# Calendars as another library reads them: each is what RFC 5545 asks for, says what promote.calendar says, event by event,
-# and whatever somebody wrote is text in it.
+# Calendars as another library reads them: each is what RFC 5545 asks for, says what promote.calendar says, event by
+# event, and whatever somebody wrote is text in it.
 
 use strict;
 use warnings;
@@ -51,7 +51,8 @@ like("@{ $odd[2]{problems} }", qr/too long/, '... or a line that is too long');
 # ---- windows, requests and whatever is written of them ----
 
 # Of a backslash before an n the library makes a new line, as of \n: that it is written right is held elsewhere.
-my $hostile = q{E'END:VEVENT\r\nBEGIN:VALARM\r\n;,:\\\\"\\\\x \t' || U&'\202E\0007\FEFF' || 'https://x.example/?a=b' || };
+my $hostile = q{E'END:VEVENT\r\nBEGIN:VALARM\r\n;,:\\\\"\\\\x \t' || U&'\202E\0007\FEFF'
+	|| 'https://x.example/?a=b' || };
 $node->query('calendar', <<"SQL");
 DO \$\$
 BEGIN
@@ -59,14 +60,15 @@ BEGIN
 		INSERT INTO promote.freeze_window (name, project, during, reason) VALUES (
 			-- each length, so that lines are folded everywhere
 			repeat(chr(ascii('ü') + n), n) || ' ' || n, 'shop',
-			tstzrange('2031-03-01'::timestamptz + n * interval '1 hour', '2031-03-02'::timestamptz + n * interval '1 hour'),
+			tstzrange('2031-03-01'::timestamptz + n * interval '1 hour',
+				'2031-03-02'::timestamptz + n * interval '1 hour'),
 			$hostile repeat('日本', n));
 	END LOOP;
 END
 \$\$;
 INSERT INTO promote.freeze_window (name, project, environment, rule, zone, starts_at, duration, exdates)
-	VALUES ('weekend', 'shop', 'production', 'FREQ=WEEKLY;BYDAY=FR', 'Europe/Berlin', '2031-01-03 16:00', '2 days 16 hours',
-		'{2031-03-14 16:00}');
+	VALUES ('weekend', 'shop', 'production', 'FREQ=WEEKLY;BYDAY=FR', 'Europe/Berlin', '2031-01-03 16:00',
+		'2 days 16 hours', '{2031-03-14 16:00}');
 INSERT INTO promote.change_window (name, environment, rule, zone, starts_at, duration, max_deployments_per_window)
 	VALUES ('nights', 'production', 'FREQ=DAILY', 'America/New_York', '2031-01-01 22:00', '6 hours', 3);
 SELECT promote.open_request('shop', 'staging', 'production', ticket => 'OPS-7', message => 'the sale',
@@ -108,9 +110,10 @@ is($first->{description}, q{END:VEVENT  BEGIN:VALARM  ;,:\"\x  [U+202E][U+0007][
 my ($request) = grep { $_->{categories} eq 'Request' } @{ $read[0]{events} };
 is(join("\n", @$request{qw(summary location status transp description)}), join("\n", 'Request 1 to production',
 	'shop-production', 'TENTATIVE', 'OPAQUE', 'the sale',
-	'by postgres, request: 1, source environment: staging, status: OPEN, ticket: OPS-7'), 'a request, with what is known');
-is(join(' ', sort keys %{ { map { $_->{categories} => 1 } @{ $read[0]{events} } } }), 'Change window Freeze Request Stop',
-	'each kind has its category');
+	'by postgres, request: 1, source environment: staging, status: OPEN, ticket: OPS-7'),
+	'a request, with what is known');
+is(join(' ', sort keys %{ { map { $_->{categories} => 1 } @{ $read[0]{events} } } }),
+	'Change window Freeze Request Stop', 'each kind has its category');
 
 # ---- other encodings ----
 

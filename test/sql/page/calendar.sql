@@ -13,7 +13,8 @@ CREATE FUNCTION pg_temp.unfolded(calendar text) RETURNS text LANGUAGE sql AS $$
 $$;
 -- The calendar of March 2031, without when it was made.
 CREATE FUNCTION pg_temp.march(environment text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
-    SELECT regexp_replace(pg_temp.unfolded(promote.calendar_text('shop', environment, '2031-03-01 00:00+00', '2031-04-01 00:00+00')),
+    SELECT regexp_replace(pg_temp.unfolded(promote.calendar_text('shop', environment, '2031-03-01 00:00+00',
+                                                                 '2031-04-01 00:00+00')),
                           'DTSTAMP:[0-9]{8}T[0-9]{6}Z', 'DTSTAMP:now', 'g')
 $$;
 
@@ -46,7 +47,8 @@ SELECT matches(pg_temp.section(), 'Nothing: no freeze', 'where nothing has a tim
 SELECT promote.set_freeze('sale', 'shop', 'production', during => '[2031-03-10 00:00+00,2031-03-12 00:00+00)',
     reason => E'the sale, of course; all of it\nand \\more') \g /dev/null
 SELECT is(substring(pg_temp.march() FROM 'BEGIN:VEVENT.*END:VEVENT'), 'BEGIN:VEVENT
-UID:' || encode(promote.jsonb_digest(jsonb_build_array(current_database(), 'shop', 'freeze', 'sale', NULL)), 'hex') || '@promote
+UID:' || encode(promote.jsonb_digest(jsonb_build_array(current_database(), 'shop', 'freeze', 'sale', NULL)), 'hex')
+    || '@promote
 DTSTAMP:now
 DTSTART:20310310T000000Z
 DTEND:20310312T000000Z
@@ -68,16 +70,18 @@ CREATE TEMP TABLE earlier AS SELECT pg_temp.uids() AS uids;
 SELECT promote.set_freeze('sale', 'shop', 'production', during => '[2031-03-15 00:00+00,2031-03-16 00:00+00)',
     reason => 'later') \g /dev/null
 SELECT is(pg_temp.uids(), (SELECT uids FROM earlier), 'what is moved is the same event');
-SELECT promote.set_freeze('nights', 'shop', rule => 'FREQ=DAILY;COUNT=3', zone => 'UTC', starts_at => '2031-03-01 22:00',
-    duration => '4 hours', selector => '{"tenant": "acme"}') \g /dev/null
+SELECT promote.set_freeze('nights', 'shop', rule => 'FREQ=DAILY;COUNT=3', zone => 'UTC',
+    starts_at => '2031-03-01 22:00', duration => '4 hours', selector => '{"tenant": "acme"}') \g /dev/null
 TRUNCATE earlier;
 INSERT INTO earlier SELECT pg_temp.uids();
-SELECT is((SELECT count(DISTINCT u) FROM earlier, unnest(uids) AS u), 4::bigint, 'each time of what recurs is another one');
-SELECT promote.set_freeze('nights', 'shop', rule => 'FREQ=DAILY;COUNT=3', zone => 'UTC', starts_at => '2031-03-02 22:00',
-    duration => '5 hours') \g /dev/null
+SELECT is((SELECT count(DISTINCT u) FROM earlier, unnest(uids) AS u), 4::bigint,
+    'each time of what recurs is another one');
+SELECT promote.set_freeze('nights', 'shop', rule => 'FREQ=DAILY;COUNT=3', zone => 'UTC',
+    starts_at => '2031-03-02 22:00', duration => '5 hours') \g /dev/null
 SELECT is((SELECT count(*) FROM earlier, unnest(uids) AS u WHERE u = ANY (pg_temp.uids())), 3::bigint,
     '... and is the same as long as it begins at the same time');
-SELECT matches(pg_temp.march(), E'\nDESCRIPTION:by ada\\\\, rule: FREQ=DAILY\\\\;COUNT=3\\\\, zone: UTC\nLOCATION:shop-\\*\n',
+SELECT matches(pg_temp.march(),
+    E'\nDESCRIPTION:by ada\\\\, rule: FREQ=DAILY\\\\;COUNT=3\\\\, zone: UTC\nLOCATION:shop-\\*\n',
     'how it recurs is said');
 
 -- ---- kinds ----
@@ -100,7 +104,8 @@ SELECT matches(pg_temp.march('dev'), 'NAME:promote shop-dev\n.*\nSUMMARY:Change 
 SELECT unalike(pg_temp.march('dev'), '%SUMMARY:Freeze sale%', '... alone');
 SELECT promote.set_freeze('ages', 'shop', 'dev', during => '[0001-05-05 00:00+00 BC,20000-01-01 00:00+00)') \g /dev/null
 SELECT alike(pg_temp.unfolded(promote.calendar_text('shop', 'dev', '4000-01-01 BC', '50000-01-01')),
-    E'%DTSTART:00020101T000000Z\nDTEND:30001231T000000Z\nSUMMARY:Freeze ages%', 'years that iCalendar has not are not written');
+    E'%DTSTART:00020101T000000Z\nDTEND:30001231T000000Z\nSUMMARY:Freeze ages%',
+    'years that iCalendar has not are not written');
 SELECT matches(pg_temp.unfolded(promote.calendar_text('shop', 'dev', '-infinity', 'infinity')),
     E'DTSTART:00020101T000000Z\nDTEND:30001231T000000Z\nSUMMARY:Change window always', '... nor what never ends');
 
@@ -109,15 +114,17 @@ SELECT promote.set_freeze('x', 'shop', 'production', during => '[2031-03-10 00:0
     reason => E'END:VEVENT\r\nEND:VCALENDAR\r\n' || U&'\202E\0001\FEFF' || repeat('ü', 500000)) \g /dev/null
 INSERT INTO promote.freeze_window (name, during)
     VALUES (E'a\r\nATTENDEE:mailto:x@y.example', '[2031-03-10 00:00+00,2031-03-12 00:00+00)');
-SELECT is((SELECT count(*) FROM regexp_matches(pg_temp.march(), '^' || line || '\M', 'gn')), times, line || ': ' || times)
+SELECT is((SELECT count(*) FROM regexp_matches(pg_temp.march(), '^' || line || '\M', 'gn')), times,
+    line || ': ' || times)
   FROM (VALUES ('END:VCALENDAR', 1::bigint), ('ATTENDEE', 0)) AS v (line, times);
 SELECT is((SELECT count(*) FROM regexp_matches(pg_temp.march(), '^END:VEVENT', 'gn')),
     (SELECT count(*) FROM promote.calendar('shop', NULL, '2031-03-01 00:00+00', '2031-04-01 00:00+00')),
     'no event comes of words');
 SELECT matches(pg_temp.march(), 'DESCRIPTION:END:VEVENT  END:VCALENDAR  \[U\+202E\]\[U\+0001\]\[U\+FEFF\]ü+ \.\.\. '
     '\([0-9]+ more characters\)\\nby ada\n', 'they stay words, and are cut');
-SELECT is_empty($$SELECT line FROM regexp_split_to_table(promote.calendar_text('shop', NULL, '2031-03-01', '2031-04-01'),
-    E'\r\n') AS line WHERE octet_length(line) > 75 OR line ~ '[\x01-\x1f\x7f]'$$,
+SELECT is_empty($$SELECT line FROM regexp_split_to_table(
+    promote.calendar_text('shop', NULL, '2031-03-01', '2031-04-01'), E'\r\n') AS line
+    WHERE octet_length(line) > 75 OR line ~ '[\x01-\x1f\x7f]'$$,
     'no line is longer than 75 octets, nor has a control character');
 
 -- ---- what the writer refuses ----
@@ -127,7 +134,8 @@ SELECT pg_temp.refuses(format('SELECT promote_internal.icalendar(''n'', %L, %L)'
     ('20310101T000000Z', '{u,stop,20310101T000000,20310102T000000Z,CONFIRMED,t,p,r,w}', 'endless', 'a local time'),
     ('20310101T000000Z', '{u,stop,20310101T000000Z,NULL,CONFIRMED,t,p,r,w}', 'endless', 'no end'),
     ('200310101T00000Z', '{}', 'endless', 'a year of five digits'),
-    ('30010101T000000Z', '{}', 'endless', 'a year that the library does not write'), (NULL, '{}', 'endless', 'no time at all'))
+    ('30010101T000000Z', '{}', 'endless', 'a year that the library does not write'),
+    (NULL, '{}', 'endless', 'no time at all'))
     AS v (made, events, detail, what);
 SELECT matches(promote_internal.icalendar(NULL, '20310101T000000Z',
     '{NULL,stop,20310101T000000Z,20310102T000000Z,NULL,NULL,NULL,NULL,NULL}'),
@@ -142,25 +150,30 @@ SELECT is(pg_temp.as_role('calendar_dev', $$SELECT string_agg(DISTINCT m[1], ', 
 SELECT matches(pg_temp.as_role('calendar_dev', 'SELECT promote.calendar_text(' || of || ')'), '^PM701', of)
   FROM unnest('{"''shop'', ''production''","''ecomm''"}'::text[]) AS of;
 SELECT pg_temp.refuses('SELECT promote.calendar_text(' || of || ')', state, '.', of) FROM (VALUES
-    ('''nowhere''', 'PM002'), ('''shop'', ''nowhere''', 'PM002'), ('''shop'', NULL, now(), now() - interval ''1 s''', 'PM404'))
+    ('''nowhere''', 'PM002'), ('''shop'', ''nowhere''', 'PM002'),
+    ('''shop'', NULL, now(), now() - interval ''1 s''', 'PM404'))
     AS v (of, state);
 
 -- ---- the page ----
 DELETE FROM promote.freeze_window;
 DELETE FROM promote.change_window;
 SELECT date_trunc('week', now() AT TIME ZONE 'UTC') AS monday \gset
-SELECT promote.set_freeze('long', 'shop', 'production', during => '[2020-01-01,2100-01-01)', reason => 'the <sale>') \g /dev/null
+SELECT promote.set_freeze('long', 'shop', 'production', during => '[2020-01-01,2100-01-01)',
+    reason => 'the <sale>') \g /dev/null
 SELECT promote.set_change_window('next', 'shop', 'production', rule => 'FREQ=DAILY;COUNT=3', zone => 'UTC',
     starts_at => :'monday'::timestamp + interval '8 days 22 hours', duration => '3 hours') \g /dev/null
 SELECT promote.set_freeze('over', 'shop', 'production', during => tstzrange((:'monday'::timestamp
-    + interval '13 days') AT TIME ZONE 'UTC', (:'monday'::timestamp + interval '15 days') AT TIME ZONE 'UTC')) \g /dev/null
+    + interval '13 days') AT TIME ZONE 'UTC', (:'monday'::timestamp + interval '15 days') AT TIME ZONE 'UTC'))
+    \g /dev/null
 SELECT ok(strpos(pg_temp.section(), expected) > 0, what) FROM (VALUES
     ('<th scope="col">What</th><th scope="col">This week</th><th scope="col">From '
      || to_char(:'monday'::timestamp + interval '7 days', 'FMDD Mon') || '</th>', 'a column for each of five weeks'),
     ('<tr><th scope="row">Freeze long (shop-production): the &#60;sale&#62;</th>'
-     || repeat('<td class="heat bad"><b><i aria-hidden="true">■</i> frozen</b><span>all week</span><span></span></td>', 5)
+     || repeat('<td class="heat bad"><b><i aria-hidden="true">■</i> frozen</b><span>all week</span><span></span></td>',
+               5)
      || '</tr>', 'a row for what has a time, a cell for each week, with a word beside the colour'),
-    ('<tr><th scope="row">Change window next (shop-production)</th><td class="heat soft"><span></span><span></span></td>'
+    ('<tr><th scope="row">Change window next (shop-production)</th>'
+     '<td class="heat soft"><span></span><span></span></td>'
      '<td class="heat good"><b><i aria-hidden="true">✔</i> open</b><span>'
      || to_char(:'monday'::timestamp + interval '8 days 22 hours', 'Dy FMDD Mon HH24:MI') || ' to '
      || to_char(:'monday'::timestamp + interval '9 days 1 hour', 'Dy FMDD Mon HH24:MI')
@@ -169,9 +182,11 @@ SELECT ok(strpos(pg_temp.section(), expected) > 0, what) FROM (VALUES
      '<td class="heat bad"><b><i aria-hidden="true">■</i> frozen</b><span>from '
      || to_char(:'monday'::timestamp + interval '13 days', 'Dy FMDD Mon HH24:MI') || '</span><span></span></td>'
      '<td class="heat bad"><b><i aria-hidden="true">■</i> frozen</b><span>until '
-     || to_char(:'monday'::timestamp + interval '15 days', 'Dy FMDD Mon HH24:MI') || '</span>', 'what goes over a week''s end'))
+     || to_char(:'monday'::timestamp + interval '15 days', 'Dy FMDD Mon HH24:MI') || '</span>',
+     'what goes over a week''s end'))
     AS v (expected, what);
-SELECT ok(strpos(s, 'Freeze long') < strpos(s, 'Freeze over') AND strpos(s, 'Freeze over') < strpos(s, 'Change window next'),
+SELECT ok(strpos(s, 'Freeze long') < strpos(s, 'Freeze over')
+    AND strpos(s, 'Freeze over') < strpos(s, 'Change window next'),
     'freezes stand before windows') FROM pg_temp.section() AS s;
 SELECT promote.set_freeze('often', 'shop', rule => 'FREQ=DAILY;BYHOUR='
     || (SELECT string_agg(h::text, ',') FROM generate_series(0, 19) AS h) || ';BYMINUTE=0,10,20,30,40', zone => 'UTC',

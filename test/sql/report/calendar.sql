@@ -10,11 +10,11 @@ SET LOCAL promote.actor = 'ada';
 -- The calendar of a span, a line for each row, without what is asked for otherwise.
 CREATE FUNCTION pg_temp.calendar(since text, until text, environment text DEFAULT NULL, project text DEFAULT 'shop')
     RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(concat_ws(' ', to_char(begins, 'MM-DD HH24:MI'), to_char(ends, 'MM-DD HH24:MI'), kind, name), E'\n'
-                      ORDER BY place)
+    SELECT string_agg(concat_ws(' ', to_char(begins, 'MM-DD HH24:MI'), to_char(ends, 'MM-DD HH24:MI'), kind, name),
+                      E'\n' ORDER BY place)
       FROM promote.calendar(project, environment, since::timestamptz, until::timestamptz)
-           WITH ORDINALITY AS c (begins, ends, kind, name, of_project, of_environment, component, selector, title, reason,
-                                 actor, facts, place)
+           WITH ORDINALITY AS c (begins, ends, kind, name, of_project, of_environment, component, selector, title,
+                                 reason, actor, facts, place)
 $$;
 
 -- ---- nothing ----
@@ -47,7 +47,8 @@ SELECT is(pg_temp.lines($$SELECT project, environment, component, selector, titl
     '(shop,production,,,"Freeze sale","the week of the sale",ada,{})
 (,staging,,"{""tenant"": ""acme""}","Freeze all",,ada,{})
 (shop,production,s1,,"Change window nights","nobody looks",ada,"{""rule"": ""FREQ=DAILY;COUNT=2"", '
-    '""zone"": ""Asia/Tokyo"", ""max_deployments_per_window"": 3}")', 'where they count, why, whose they are, and what is known');
+    '""zone"": ""Asia/Tokyo"", ""max_deployments_per_window"": 3}")',
+    'where they count, why, whose they are, and what is known');
 SELECT is(pg_temp.calendar('2031-03-10 12:00', '2031-03-12 00:00', 'production'),
     '03-10 00:00 03-12 00:00 freeze sale
 03-11 13:00 03-11 19:00 window nights', 'of an environment what counts there');
@@ -60,7 +61,8 @@ SELECT is(pg_temp.calendar('2031-03-12 00:00', '2031-03-12 13:00:00.000001'), '0
 SELECT is(pg_temp.calendar('2031-03-11 23:59:59.999999', '2031-03-12 13:00'), '03-10 00:00 03-12 00:00 freeze sale',
     '... as what is on in its first');
 SELECT is(pg_temp.calendar('2031-03-12', '2031-03-12'), NULL, 'an empty span has nothing');
-SELECT is(pg_temp.lines($$SELECT begins, ends, name FROM promote.calendar('ecomm')$$), NULL, 'from now on for four weeks');
+SELECT is(pg_temp.lines($$SELECT begins, ends, name FROM promote.calendar('ecomm')$$), NULL,
+    'from now on for four weeks');
 SELECT promote.set_change_window('always', 'shop', 'dev', during => '[2020-01-01,)') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT begins, ends, name FROM promote.calendar('shop', 'dev', until => now()
     + interval '1 us')$$), '("2020-01-01 00:00:00+00",infinity,always)', 'what has no end has none');
@@ -95,8 +97,8 @@ SELECT is(pg_temp.lines($$SELECT begins, ends, name, environment, title, reason,
     'a request has its execution window, in the environment that it leads to');
 SELECT is(pg_temp.calendar('2031-05-01', '2031-05-02', 'staging'), NULL, '... and in no other');
 SELECT promote.cancel_request('shop', 2, 'not now') \g /dev/null
-SELECT set_eq($$SELECT name FROM promote.calendar('shop', NULL, '-infinity', '2031-06-01') WHERE kind = 'request'$$, '{1}'
-    ::text[], 'what was over before is not on it, nor what has no time of its own');
+SELECT set_eq($$SELECT name FROM promote.calendar('shop', NULL, '-infinity', '2031-06-01') WHERE kind = 'request'$$,
+    '{1}'::text[], 'what was over before is not on it, nor what has no time of its own');
 SELECT promote.open_request('shop', 'staging', 'production', '{"components": ["s4"]}',
     execution_window => '[2020-01-01,2100-01-01)') \g /dev/null
 SELECT promote.cancel_request('shop', 4, 'not now') \g /dev/null
@@ -109,11 +111,12 @@ SELECT promote.stop_line('replication is broken', 'shop') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT begins = (SELECT stopped_at FROM promote.line_stop) AS b, ends, project, environment,
         title, reason, actor, facts FROM promote.calendar('shop', until => '2100-01-02', since => '2100-01-01')
         WHERE kind = 'stop'$$),
-    '(t,infinity,shop,,"Line stopped","replication is broken",ada,"{""stop"": 1}")', 'a stop stands until it is lifted');
+    '(t,infinity,shop,,"Line stopped","replication is broken",ada,"{""stop"": 1}")',
+    'a stop stands until it is lifted');
 SELECT promote.resume_line('shop', 'mended') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT ends = (SELECT lifted_at FROM promote.line_stop) AS e, facts ->> 'message' AS m
-        FROM promote.calendar('shop', until => now() + interval '1 day', since => '2020-01-01') WHERE kind = 'stop'$$), '(t,mended)',
-    '... and until then');
+        FROM promote.calendar('shop', until => now() + interval '1 day', since => '2020-01-01') WHERE kind = 'stop'$$),
+    '(t,mended)', '... and until then');
 SELECT promote.stop_line('everything burns') \g /dev/null
 SELECT is(pg_temp.lines($$SELECT project, reason FROM promote.calendar('ecomm') WHERE kind = 'stop'$$),
     '(,"everything burns")', '... a stop of everything in every project');
@@ -123,9 +126,11 @@ SELECT promote.resume_line() \g /dev/null
 CREATE ROLE test_release;
 CREATE ROLE test_bob LOGIN IN ROLE test_release;
 CREATE ROLE test_cem LOGIN IN ROLE test_release;
-INSERT INTO promote.grants (role, action, project) SELECT 'test_release', a, 'shop' FROM unnest('{view,approve}'::text[]) AS a;
+INSERT INTO promote.grants (role, action, project)
+    SELECT 'test_release', a, 'shop' FROM unnest('{view,approve}'::text[]) AS a;
 INSERT INTO promote.approval_rule (project, environment, rule, role, expires_after)
-    VALUES ('shop', 'production', 'release', 'test_release', '2 days'), ('shop', 'production', 'owner', 'test_release', NULL);
+    VALUES ('shop', 'production', 'release', 'test_release', '2 days'),
+           ('shop', 'production', 'owner', 'test_release', NULL);
 SELECT promote.promote_instance('shop-staging-s5', 'shop-production-s5') \g /dev/null
 SELECT promote.promote_instance('shop-staging-s6', 'shop-production-s6') \g /dev/null
 SELECT pg_temp.work_all() \g /dev/null
@@ -134,8 +139,8 @@ SELECT pg_temp.as_role(r, format('SELECT promote.approve_deployment(%L, %s, ''lo
   FROM promote.instance AS i, unnest('{test_bob,test_cem}'::text[]) AS r
  WHERE i.name = 'shop-production-s5' OR i.name = 'shop-production-s6' AND r = 'test_bob' \g /dev/null
 SELECT is(pg_temp.lines($$SELECT name, environment, component, title, reason, actor, facts -> 'rule' AS rule,
-        ends - begins AS d, begins = (SELECT min(a.created_at) FROM promote.approval AS a WHERE a.component = c.component
-            AND a.actor = c.actor AND a.rule = 'release') AS at
+        ends - begins AS d, begins = (SELECT min(a.created_at) FROM promote.approval AS a
+            WHERE a.component = c.component AND a.actor = c.actor AND a.rule = 'release') AS at
         FROM promote.calendar('shop', until => '2031-01-01') AS c WHERE kind = 'approval' ORDER BY component, actor$$),
     (SELECT string_agg(format('("%s %s",production,%s,"Approval of deployment %s of %s by %s","looks good",%s,'
         '"""release""","2 days",t)', i.name, a.vote, a.component, a.deployment, i.name, a.actor, a.actor), E'\n'
@@ -167,8 +172,9 @@ SELECT promote.grant_action('test_auditor', 'audit') \g /dev/null
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA promote TO test_nobody;
 GRANT SELECT ON ALL TABLES IN SCHEMA promote TO test_nobody;
 GRANT USAGE ON SCHEMA promote TO test_nobody;
-SELECT is(pg_temp.as_role(role, 'SELECT string_agg(DISTINCT name, '' '' ORDER BY name) FROM promote.calendar(' || of || ')'),
-    expected, role || ': ' || of) FROM (VALUES
+SELECT is(pg_temp.as_role(role,
+        'SELECT string_agg(DISTINCT name, '' '' ORDER BY name) FROM promote.calendar(' || of || ')'), expected,
+    role || ': ' || of) FROM (VALUES
     ('test_dev', '''shop'', NULL, ''2031-03-10'', ''2031-03-12''', 'all always weekend'),
     ('test_dev', '''shop'', ''dev'', ''2031-03-10'', ''2031-03-12''', 'always weekend'),
     ('test_auditor', '''shop'', NULL, ''2031-03-10'', ''2031-03-12''', 'all always nights sale weekend'))
