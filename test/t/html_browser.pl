@@ -82,6 +82,9 @@ SELECT m.component || ' ' || string_agg(replace(m.status, '_', ' '), ' ' ORDER B
        desired_actor, desired_at, deployed_actor, deployed_at, place)
  GROUP BY m.component ORDER BY m.component
 SQL
+my ($freeze) = grep { $_->[0] =~ /^Freeze/ } @{ $pipeline->{rows} };
+is($freeze->[0], 'Freeze sale (shop-production): The <b>sale</b>', 'the calendar has the freeze');
+is(scalar(grep { /frozen\s*all week/ } @$freeze), 5, '... in this week and four more');
 my ($queued) = grep { $_->[1] && $_->[1] eq 'shop-dev-db' } @{ $pipeline->{rows} };
 is($queued->[5],
 	'</td></tr></table><script>document.title = 1</script><img src=x onerror=alert(1)>[U+202E]',
