@@ -25,6 +25,15 @@ async function look(browser, file, width, scheme, checks) {
 		heading: document.querySelector('h1').textContent,
 		state: document.querySelector('.state').textContent.trim(),
 		rows: [...document.querySelectorAll('tbody tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim())),
+		tiles: [...document.querySelectorAll('.tiles li')].map((tile) => [...tile.children].map((word) => word.innerText.trim())),
+		events: [...document.querySelectorAll('.events li')].map((event) => event.textContent.replace(/\s+/g, ' ').trim()),
+		figures: [...document.querySelectorAll('figure')].map((figure) => ({
+			title: figure.querySelector('figcaption').innerText,
+			words: figure.querySelector('svg').getAttribute('aria-label'),
+			bars: [...figure.querySelectorAll('g')].map((bar) => [bar.textContent, bar.getBoundingClientRect().height]),
+		})),
+		// a head that is not shown must still be heard
+		heads: [...document.querySelectorAll('thead th')].length,
 		scripts: document.scripts.length,
 		handlers: [...document.querySelectorAll('*')].filter((e) => [...e.attributes].some((a) => /^on/.test(a.name))).length,
 		styled: getComputedStyle(document.body).maxWidth !== 'none',

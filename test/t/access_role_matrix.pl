@@ -231,7 +231,8 @@ my %takes = (
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix
 		pipeline_mermaid pipeline_dot matrix_text
 		change_history instance_timeline state_as_of changes_between pending_changes
-		dora_deployments dora_lead_time dora_change_failure_rate dora_time_to_restore dora_summary)),
+		dora_deployments dora_lead_time dora_change_failure_rate dora_time_to_restore dora_summary
+		history_html)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
@@ -484,7 +485,8 @@ sub may_call {
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
-		=~ /^(?:matrix(?:_text)?|pipeline_(?:mermaid|dot)|change_history|state_as_of|changes_between|dora_\w+)$/;
+		=~ /^(?:matrix(?:_text)?|pipeline_(?:mermaid|dot)|change_history|state_as_of|changes_between|dora_\w+
+			|history_html)$/x;
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function
 		=~ /^(?:preview_promotion|(?:preview_)?promote_environment|promote_many?|open_request|compare_\w+
