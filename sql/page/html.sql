@@ -5,7 +5,7 @@ CREATE FUNCTION promote_internal.page_style() RETURNS text
     RETURN $css$
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b2430;--soft:#5a6675;--line:#d9dfe6;--band:#f4f6f9;--link:#0b5cad;
 --good:#146c2e;--good-band:#e3f4e8;--warn:#7a4b00;--warn-band:#fdf0d5;--bad:#a3181d;--bad-band:#fde7e7;--new:#146c2e;--old:#a3181d}
-@media(prefers-color-scheme:dark){:root{--paper:#12171e;--ink:#e5eaf0;--soft:#9aa7b6;--line:#2c3541;--band:#1a212b;--link:#7db8ff;
+@media screen and (prefers-color-scheme:dark){:root{--paper:#12171e;--ink:#e5eaf0;--soft:#9aa7b6;--line:#2c3541;--band:#1a212b;--link:#7db8ff;
 --good:#7fd897;--good-band:#14301d;--warn:#f0c069;--warn-band:#362a10;--bad:#ff9a9a;--bad-band:#3b1a1c;--new:#7fd897;--old:#ff9a9a}}
 *{box-sizing:border-box}
 html{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;background:var(--paper);color:var(--ink)}
@@ -85,8 +85,9 @@ tbody td::before{content:attr(data-of);position:absolute;left:0;width:7rem;font:
 tbody td.heat{border:0;padding-left:8rem;margin-top:2px}tbody td.heat::before{left:.5rem}
 }
 @media print{
+:root{color-scheme:light}
 body{max-width:none;padding:0}
-details::details-content{content-visibility:visible;block-size:auto}
+main>details::details-content{content-visibility:visible;block-size:auto}
 .state,.tag,.tiles li,td,rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 h2,h3{break-after:avoid}tr,li,figure{break-inside:avoid}
 }
