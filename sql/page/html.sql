@@ -54,7 +54,7 @@ td.soft{background:var(--band)}td.good{background:var(--good-band)}td.warn{backg
 td.good b{color:var(--good)}td.warn b{color:var(--warn)}td.bad b{color:var(--bad)}
 .tag{display:inline-block;padding:0 .45rem;border-radius:.6rem;font-size:.78rem;font-weight:600;white-space:nowrap;border:1px solid}
 .tag.bad{background:var(--bad-band);color:var(--bad)}.tag.soft{background:var(--band)}
-details{margin:.5rem 0}td details{margin:0}
+details{margin:.5rem 0}td details{margin:0}td details[open]{min-width:18rem}
 summary{cursor:pointer;color:var(--link)}
 pre{background:var(--band);border:1px solid var(--line);border-radius:.4rem;padding:.7rem 1rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.25rem 2rem;margin:1rem 0}
@@ -77,6 +77,7 @@ svg line{stroke:var(--line)}
 body{padding:1rem .75rem 2rem}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 tbody tr{display:grid;padding:.5rem 0;border-bottom:1px solid var(--line)}
+td details[open]{min-width:0}
 tbody th,tbody td{display:block;min-width:0;padding:.15rem 0;border:0}
 tbody th{order:-1;font-weight:600}
 tbody td{position:relative;padding-left:7.5rem;min-height:1.7rem}

@@ -246,7 +246,7 @@ begin_cell(HtmlPage *page, const char *class, int column)
 static const char *
 class_of(const char *title)
 {
-	static const char *const classes[][2] = {{"From", "old"}, {"To", "new"}, {"Why", "long"}, {"What", "long"},
+	static const char *const classes[][2] = {{"From", "old"}, {"To", "new"}, {"Why", "long"}, {"What", "long"}, {"Who can lift it", "long"},
 	{"When*", "time"}, {"Since*", "time"}, {"Until*", "time"}, {"First*", "time"}, {"Last*", "time"}};
 
 	for (int i = 0; i < lengthof(classes); i++)

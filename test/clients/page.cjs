@@ -26,8 +26,10 @@ async function look(browser, file, width, scheme, checks) {
 		heading: document.querySelector('h1').textContent,
 		state: document.querySelector('.state').textContent.trim(),
 		rows: [...document.querySelectorAll('tbody tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim())),
-		tiles: [...document.querySelectorAll('.tiles li')].map((tile) => [...tile.children].map((word) => word.innerText.trim())),
-		events: [...document.querySelectorAll('.events li')].map((event) => event.textContent.replace(/\s+/g, ' ').trim()),
+		tiles: [...document.querySelectorAll('.tiles li')].map((tile) =>
+			[...tile.children].map((word) => word.innerText.trim())),
+		events: [...document.querySelectorAll('.events li')].map((event) =>
+			event.textContent.replace(/\s+/g, ' ').trim()),
 		figures: [...document.querySelectorAll('figure')].map((figure) => ({
 			title: figure.querySelector('figcaption').innerText,
 			words: figure.querySelector('svg').getAttribute('aria-label'),
@@ -44,7 +46,8 @@ async function look(browser, file, width, scheme, checks) {
 	}));
 	// what a screen reader finds of tables, however they are laid out
 	const { nodes } = await (await page.createCDPSession()).send('Accessibility.getFullAXTree');
-	const heard = nodes.filter((node) => !node.ignored && /^(table|row|rowheader|columnheader)$/.test(node.role.value)).length;
+	const heard = nodes.filter((node) =>
+		!node.ignored && /^(table|row|rowheader|columnheader)$/.test(node.role.value)).length;
 
 	// printed, it is light, and nothing is folded
 	await page.emulateMediaType('print');

@@ -105,8 +105,10 @@ for my $look (@looks) {
 	cmp_ok($look->{overflow}, '<=', 0, '... it fits');
 	ok($look->{styled}, '... it has its style');
 	is($look->{background}, $look->{scheme} eq 'dark' ? 'rgb(18, 23, 30)' : 'rgb(255, 255, 255)', '... and scheme');
-	is_deeply($look->{printed}, { background => 'rgb(255, 255, 255)', folded => 0 }, '... printed, it is light and whole');
-	is($look->{heard}, $heard{$page} //= $look->{heard}, '... its tables are heard as tables, however they are laid out');
+	is_deeply($look->{printed}, { background => 'rgb(255, 255, 255)', folded => 0 },
+		'... printed, it is light and whole');
+	is($look->{heard}, $heard{$page} //= $look->{heard},
+		'... its tables are heard as tables, however they are laid out');
 	next if $page !~ /^many/;
 	cmp_ok($look->{bytes}, '<', 2_000_000, '... and is not too large');
 	cmp_ok($look->{paint}, '<', 5000, "... nor slow: $look->{paint} ms");
@@ -153,7 +155,8 @@ my ($failed) = grep { /failed/ } @{ $history->{events} };
 like($failed, qr{of shop-dev-cache failed in .*: it </p> broke; revision 1, postgres 1\.0\.0, .* by <i>ana</i>},
 	'... with who asked, and why it failed, as text');
 my %words = map { $_->{title} => $_ } @{ $history->{figures} };
-like($words{'Deployments by the day'}{words}, qr/^Deployments by the day\. \d{4}-\d\d-\d\d: 1\. $/, 'plots say what they show');
+like($words{'Deployments by the day'}{words}, qr/^Deployments by the day\. \d{4}-\d\d-\d\d: 1\. $/,
+	'plots say what they show');
 is_deeply([ sort map { $_->{title} } grep { $_->{title} =~ /completed/ } @{ $history->{figures} } ],
 	[ 'dev: 1 completed, 1 failed', 'production: 1 completed' ], 'each environment has its line');
 cmp_ok($words{'dev: 1 completed, 1 failed'}{bars}[0][1], '>', $words{'production: 1 completed'}{bars}[0][1],
@@ -174,8 +177,10 @@ my $plan = shown('plan');
 is_deeply([ map { $_->[0] } grep { @$_ == 6 } @{ $plan->{rows} } ],
 	[ split /\n/, $node->query('page', q{SELECT code FROM promote.blockers('shop-production-db')}) ],
 	'what stands in the way is what blocks');
-is_deeply([ grep { ($_->[1] // '') eq '.size' } @{ $plan->{rows} } ], [ [ 'change', '.size', '1', '3', '' ] ], 'what changes');
-is(scalar(grep { ($_->[1] // '') =~ /^\.key/ } @{ shown('manychanges')->{rows} }), 1000, '... also of a thousand changes');
+is_deeply([ grep { ($_->[1] // '') eq '.size' } @{ $plan->{rows} } ], [ [ 'change', '.size', '1', '3', '' ] ],
+	'what changes');
+is(scalar(grep { ($_->[1] // '') =~ /^\.key/ } @{ shown('manychanges')->{rows} }), 1000,
+	'... also of a thousand changes');
 my $request = shown('request');
 is($request->{heading}, 'Request 1 of shop: dev -> staging', 'a request');
 is_deeply([ map { $_->[1] } grep { @$_ == 7 } @{ $request->{rows} } ], [ 'db' ], '... with its components');

@@ -45,12 +45,16 @@ SELECT is(pg_temp.main(blocks::jsonb), expected, what) FROM (VALUES
         '<details><summary>Show</summary><code>{}</code></details></td></tr>\n<tr><th scope="row">2</th><td></td></tr>'
         '\n</tbody></table></div>\n'),
     ('a line that warns', '[["item", "DESTRUCTIVE: it replaces ", "db"]]',
-        E'<ul>\n<li class="bad"><i aria-hidden="true">■</i> <span>DESTRUCTIVE: it replaces </span><b>db</b></li>\n</ul>\n'),
+        E'<ul>\n<li class="bad"><i aria-hidden="true">■</i> <span>DESTRUCTIVE: it replaces </span><b>db</b>'
+        '</li>\n</ul>\n'),
     ('a number that matters', '[["tile", "warn", "Speed", "<3 h", "medium", "of 1"]]',
-        E'<ul class="tiles">\n<li class="warn"><span>Speed</span><b>&#60;3 h</b><em><i aria-hidden="true">▲</i> medium</em>'
+        E'<ul class="tiles">\n<li class="warn"><span>Speed</span><b>&#60;3 h</b><em>'
+        '<i aria-hidden="true">▲</i> medium</em>'
         '<span>of 1</span></li>\n</ul>\n'),
-    ('what happened', '[["part", "May"], ["event", "bad", "10:00", "a <b>", "It ", "db"], ["event", "good", "9:00", ""]]',
-        E'<h3><span>May</span></h3>\n<ol class="events">\n<li class="bad"><time>10:00</time> <i aria-hidden="true">■</i> '
+    ('what happened', '[["part", "May"], ["event", "bad", "10:00", "a <b>", "It ", "db"],
+        ["event", "good", "9:00", ""]]',
+        E'<h3><span>May</span></h3>\n<ol class="events">\n<li class="bad"><time>10:00</time> '
+        '<i aria-hidden="true">■</i> '
         '<p><span>It </span><b>db</b><q>a &#60;b&#62;</q></p></li>\n<li class="good"><time>9:00</time> '
         '<i aria-hidden="true">✔</i> <p></p></li>\n</ol>\n'),
     ('what is folded, and never ended', '[["fold", "more"], ["text", "x"]]',
@@ -76,15 +80,18 @@ SELECT matches(pg_temp.main('[["plot", "Deployments"], ["bar", "May", "4", "4"],
     '.*<rect x="52.50%" width="20.00%" y="108.0" height="2.0"/></g>\n<text class="soft" x="0" y="126">May</text>'
     '<text class="soft" x="50%" text-anchor="middle" y="126">June</text><text class="soft" x="100%" '
     'text-anchor="end" y="126">&#60;Aug&#62;</text>\n</svg></figure>\n</div>\n$', 'a plot is drawn to its largest');
-SELECT matches(pg_temp.main('[["plot", "A"], ["bar", "May", "1", "1"], ["plot", "B"], ["bar", "May"], ["bar", "June"]]'),
-    '>A</span>.*<rect x="10.00%" width="80.00%" .*</figure>\n<figure><figcaption><span>B</span>.*>nothing to show</text>'
+SELECT matches(pg_temp.main('[["plot", "A"], ["bar", "May", "1", "1"], ["plot", "B"], ["bar", "May"],
+    ["bar", "June"]]'),
+    '>A</span>.*<rect x="10.00%" width="80.00%" .*</figure>\n<figure><figcaption><span>B</span>.*'
+    '>nothing to show</text>'
     '.*>May</text><text class="soft" x="100%" text-anchor="end" y="126">June</text>', 'one of one, and one of nothing');
 SELECT matches(pg_temp.main('[["strip", "", "a"], ["bar", "May", "1", "one", "good"], ["strip", "", "b"],
     ["bar", "May", "2", "two", "bad"]]'),
     'class="strip" width="100%" height="26" role="img" aria-label="a\. May: one\. ">\n.*<g class="good"><title>May: one'
     '</title><rect x="10.00%" width="80.00%" y="12.0" height="12.0"/></g>\n</svg></figure>\n'
     '<figure class="wide"><figcaption><b>b</b></figcaption><svg class="strip" width="100%" height="44" .*'
-    '<g class="bad">.* y="0.0" height="24.0"/></g>\n<text ', 'strips have one line of labels, and what is bad is higher');
+    '<g class="bad">.* y="0.0" height="24.0"/></g>\n<text ',
+    'strips have one line of labels, and what is bad is higher');
 SELECT matches(pg_temp.main('[["bar", "May", "1", "1"], ["text", "x"]]'), '^<div class="figures">\n</div>\n<p>',
     'bars of nothing are not drawn');
 SELECT throws_ok(format('SELECT promote_internal.html_page('''', %L)', blocks), 'PM404', NULL, 'no blocks: ' || blocks)
@@ -92,9 +99,11 @@ SELECT throws_ok(format('SELECT promote_internal.html_page('''', %L)', blocks), 
 SELECT ok(length(p) BETWEEN 1840000 AND 2000000
     AND p ~ '</(div|ul|ol|details)>\n<p class="soft">[0-9]+ more rows are left out.</p>\n</main></body></html>\n$',
     'a page stays below 2 MB, and says what it lacks: ' || kind)
-  FROM (VALUES ('row', '["columns", "A"]'::jsonb), ('item', '["text", "x"]'), ('event', '["fold", "more"]')) AS v (kind, first)
+  FROM (VALUES ('row', '["columns", "A"]'::jsonb), ('item', '["text", "x"]'), ('event', '["fold", "more"]'))
+       AS v (kind, first)
  CROSS JOIN LATERAL (SELECT promote_internal.html_page('', '[["title", "T"]]' || jsonb_build_array(v.first) || (
-        SELECT jsonb_agg(jsonb_build_array(v.kind, repeat('<', 300 + 0 * n), repeat('<', 300))) FROM generate_series(1, 20000) AS n)
+        SELECT jsonb_agg(jsonb_build_array(v.kind, repeat('<', 300 + 0 * n), repeat('<', 300)))
+          FROM generate_series(1, 20000) AS n)
         || '[["unfold"]]') AS p) AS page;
 
 -- ---- the policy ----
@@ -137,9 +146,11 @@ CREATE TEMP TABLE review AS SELECT promote.review_html('ecomm-production-db') AS
 SELECT ok(page ~ expected, what) FROM review, (VALUES
     ('<h1><span>Plan [0-9]+ of </span><b>ecomm-production-db</b></h1>', 'the plan'),
     ('<p class="state bad">.*gates? stands? in the way', 'how it stands'),
-    ('<th scope="row">freeze</th><td class="long" data-of="Why">freeze &#34;audit&#34; is on: They look</td>', 'each gate'),
+    ('<th scope="row">freeze</th><td class="long" data-of="Why">freeze &#34;audit&#34; is on: They look</td>',
+        'each gate'),
     ('<b>For &#60;the&#62; sale</b>', 'why'),
-    ('<th scope="row">\.replicas</th><td class="old" data-of="From">[0-9]+</td><td class="new" data-of="To">5</td>', 'what changes'),
+    ('<th scope="row">\.replicas</th><td class="old" data-of="From">[0-9]+</td><td class="new" data-of="To">5</td>',
+        'what changes'),
     ('<details><summary><span>[0-9]+ values stay as they are</span></summary>', 'what stays, folded'),
     ('<pre tabindex="0">SELECT \* FROM promote.rehearse_rollback\(&#39;ecomm-production-db&#39;\);</pre>',
         'the way back'))
