@@ -133,6 +133,21 @@ SELECT unalike(promote.pipeline_html('ecomm'), '%<script>%', '... and are no mar
 SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 3}', message => repeat('x', 1000000)) \g /dev/null
 SELECT ok(length(promote.pipeline_html('ecomm')) < 40000, 'long ones are cut');
 
+-- ---- what a pipeline shows ----
+INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'empty');
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
+    VALUES ('ecomm', 'staging', 'empty'), ('ecomm', 'staging', 'production');
+SELECT ok(page ~ expected, what) FROM (SELECT promote.pipeline_html('ecomm') AS page) AS p, (VALUES
+    ('<title>empty</title>.*>· nothing there<', 'an environment that has nothing yet'),
+    ('<th scope="col">empty</th>', '... also in the table'),
+    ('staging leads to empty\.', '... and what leads there'),
+    ('<span>From </span><b>staging</b><span> to </span><b>production</b><span>: </span><b>1 of 2 may go on; it has no configuration yet</b>',
+        'how many components may go on')) AS v (expected, what);
+SELECT promote.set_freeze('shut', 'ecomm', 'production', during => '[2020-01-01,2100-01-01)') \g /dev/null
+SELECT matches(promote.pipeline_html('ecomm'),
+    '<path class="bad".*<b>0 of 2 may go on; freeze: freeze &#34;shut&#34; is on', 'what is blocked, and why');
+SELECT promote.remove_freeze('shut') \g /dev/null
+
 -- ---- what a reviewer sees ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null
 SELECT promote.configure_instance('ecomm-production-db', '{"replicas": 4}') \g /dev/null
