@@ -87,7 +87,8 @@ my ($rc, $out, $err) = $node->run('timeout', 600, ClientTest::program('node'), '
 	map { $file{$_} } sort keys %file);
 is($rc, 0, 'the browser has seen all') or diag $err;
 my @looks = map { decode_json($_) } split /\n/, $out;
-is(scalar @looks, 4 * keys(%file) - 2 * 3, 'four looks at each page, two at each large one');
+is(scalar @looks, 4 * keys(%file) - 2 * grep({ -s >= 200_000 } values %file),
+	'four looks at each page, two at each large one');
 my %heard;
 
 for my $look (@looks) {
