@@ -9,7 +9,7 @@ CREATE FUNCTION promote_internal.page_style() RETURNS text
 --good:#7fd897;--good-band:#14301d;--warn:#f0c069;--warn-band:#362a10;--bad:#ff9a9a;--bad-band:#3b1a1c;--new:#7fd897;--old:#ff9a9a}}
 *{box-sizing:border-box}
 html{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;background:var(--paper);color:var(--ink)}
-body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:64rem}
+body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:68rem}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:2rem 0 .5rem;padding-bottom:.25rem;border-bottom:1px solid var(--line)}
 h3{font-size:1rem;margin:1rem 0 .25rem}
@@ -24,6 +24,7 @@ i,em{font-style:normal}
 .state.bad{background:var(--bad-band);color:var(--bad)}.state.soft{background:var(--band)}
 ul,ol{list-style:none;margin:.5rem 0;padding:0}
 li{margin:.15rem 0;overflow-wrap:anywhere}
+p:not([class])+ul:not([class]){margin:0 0 .75rem 1.25rem;font-size:.92rem}
 li>span{color:var(--soft)}ul:not(.tiles)>li.bad,ul:not(.tiles)>li.bad>span{color:var(--bad);font-weight:600}
 li>b,p b{font-weight:500;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,10rem),1fr));gap:.75rem;margin:1rem 0}
@@ -43,7 +44,7 @@ th{color:var(--soft);font-weight:600}
 td,tbody th{overflow-wrap:anywhere}
 td{min-width:7rem}
 td.ours,td:empty{min-width:0;overflow-wrap:break-word}
-td.time{min-width:6.75rem}
+td.time{min-width:7.75rem}
 td.long{min-width:14rem}
 tbody th{color:var(--ink);font-weight:400;min-width:11.5rem}
 td.old,td.new,code,pre,tbody th{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85rem}
@@ -175,8 +176,12 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
                        CASE WHEN p.blocked IS NULL THEN 'soft' ELSE 'bad' END)
               FROM path AS p
              UNION ALL
-            SELECT 3, 0, p.place, pg_catalog.jsonb_build_array('item', 'From ', p.source, ' to ', p.destination, ': ', p.words)
+            -- how many may go on, and a line for each reason why others may not
+            SELECT 3, p.place, w.place, CASE w.place
+                   WHEN 1 THEN pg_catalog.jsonb_build_array('text', 'From ', p.source, ' to ', p.destination, ': ', w.line)
+                   ELSE pg_catalog.jsonb_build_array('item', '', w.line) END
               FROM path AS p
+             CROSS JOIN LATERAL pg_catalog.string_to_table(p.words, '; ') WITH ORDINALITY AS w (line, place)
              UNION ALL
             SELECT 4, 0, 0, pg_catalog.jsonb_build_array('heading', 'What is where')
              UNION ALL

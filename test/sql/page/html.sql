@@ -141,11 +141,13 @@ SELECT ok(page ~ expected, what) FROM (SELECT promote.pipeline_html('ecomm') AS 
     ('<title>empty</title>.*>· nothing there<', 'an environment that has nothing yet'),
     ('<th scope="col">empty</th>', '... also in the table'),
     ('staging leads to empty\.', '... and what leads there'),
-    ('<span>From </span><b>staging</b><span> to </span><b>production</b><span>: </span><b>1 of 2 may go on; it has no configuration yet</b>',
+    ('<span>From </span><b>staging</b><span> to </span><b>production</b><span>: </span><b>'
+        '1 of 2 may go on</b></p>\n<ul>\n<li><b>it has no configuration yet</b>',
         'how many components may go on')) AS v (expected, what);
 SELECT promote.set_freeze('shut', 'ecomm', 'production', during => '[2020-01-01,2100-01-01)') \g /dev/null
 SELECT matches(promote.pipeline_html('ecomm'),
-    '<path class="bad".*<b>0 of 2 may go on; freeze: freeze &#34;shut&#34; is on', 'what is blocked, and why');
+    '<path class="bad".*<b>0 of 2 may go on</b></p>\n<ul>\n.*<li><b>freeze: freeze &#34;shut&#34; is on',
+    'what is blocked, and why');
 SELECT promote.remove_freeze('shut') \g /dev/null
 
 -- ---- what a reviewer sees ----
