@@ -36,11 +36,24 @@ PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
 /* Quotes, colon, bracket and comma, with some to spare: asked for with what they stand around. */
 #define PUNCTUATION 8
 
+/* Objects of so many keys at most are remembered, one for each remainder of their number. */
+#define ALIKE_KEYS 16
+#define ALIKE_SLOTS 8
+
+/* An object that was written, whose keys another one may have as well: the entries of a diff all have the same. */
+typedef struct Alike
+{
+	const JsonbContainer *object;	/* NULL: none yet */
+	uint32		values;			/* where its keys end */
+	JsonKey		keys[ALIKE_KEYS];	/* in canonical order */
+} Alike;
+
 /* What a walk over a document needs. */
 typedef struct Writer
 {
 	CanonicalSink *sink;
 	bool		is_utf8;		/* strings are as they have to be */
+	Alike		alike[ALIKE_SLOTS];
 
 	/*
 	 * A stack: the keys of the objects that are being written, the innermost
@@ -371,6 +384,43 @@ locate_values(const JsonbContainer *object, uint32 offset, uint32 *offsets)
 	}
 }
 
+/* Are the keys of an object those of the one that is remembered? */
+static inline bool
+has_keys_of(const JsonbContainer *object, const Alike *alike)
+{
+	uint32		count = JsonContainerSize(object);
+
+	return alike->object && JsonContainerSize(alike->object) == count &&
+		memcmp(object->children, alike->object->children, count * sizeof(JEntry)) == 0 &&
+		memcmp(&object->children[count * 2], &alike->object->children[count * 2], alike->values) == 0;
+}
+
+/* Put an object's keys on the stack in canonical order; returns where they end and values begin. */
+static uint32
+order_keys(Writer *writer, const JsonbContainer *object, JsonKey *keys)
+{
+	uint32		count = JsonContainerSize(object);
+	Alike	   *alike = writer->is_utf8 && count <= ALIKE_KEYS ? &writer->alike[count % ALIKE_SLOTS] : NULL;
+	JsonKeyText text;
+	uint32		values;
+
+	if (alike && has_keys_of(object, alike))
+	{
+		memcpy(keys, alike->keys, count * sizeof(JsonKey));
+		return alike->values;
+	}
+	values = collect_keys(writer, object, keys);
+	text = key_text(writer, object);
+	json_sort_keys(&text, keys, count, keys + count);
+	if (alike)
+	{
+		alike->object = object;
+		alike->values = values;
+		memcpy(alike->keys, keys, count * sizeof(JsonKey));
+	}
+	return values;
+}
+
 /*
  * Put an object's keys on the stack in canonical order, and above them where
  * its values start, by their place in the object; the same room serves before
@@ -383,14 +433,11 @@ push_object(Writer *writer, const JsonbContainer *object)
 	Size		room = (Size) count + (count + 1) / 2;
 	Size		first = writer->used;
 	JsonKey    *keys;
-	JsonKeyText text;
 	uint32		values;
 
 	writer->keys = grow(writer->keys, writer->used, room, &writer->room, sizeof(JsonKey));
 	keys = writer->keys + first;
-	values = collect_keys(writer, object, keys);
-	text = key_text(writer, object);
-	json_sort_keys(&text, keys, count, keys + count);
+	values = order_keys(writer, object, keys);
 	locate_values(object, values, (uint32 *) (keys + count));
 	writer->used += room;
 	return first;
