@@ -19,6 +19,7 @@
 #include "utils/typcache.h"
 
 #include "gate/window.h"
+#include "registry/rule_hold.h"
 
 /* As promote_internal.window_rule numbers them. */
 enum WindowKind
@@ -384,31 +385,91 @@ compare_hashes(const void *a, const void *b)
 	return one < other ? -1 : one > other;
 }
 
+/* Budgets to be locked. */
+typedef struct Budgets
+{
+	uint32	   *hashes;
+	int			count;
+} Budgets;
+
+/* Add the budget of a window, if it has one. */
+static void
+add_budget(Budgets *budgets, const Window *window)
+{
+	if (window->kind == WINDOW_CHANGE && window->budget > 0)
+		budgets->hashes[budgets->count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
+}
+
 /*
- * Lock the budgets that the case may take a place of, until the end of the
- * transaction: whoever else would take one is judged afterwards.  The lock is not
- * on the windows' rows, as those who change a window must not wait for those who
- * are judged by it.  Nor is it an advisory lock, which anybody can take.
+ * Lock budgets until the end of the transaction, in one order: whoever else would take a place of one is judged
+ * afterwards.  The lock is not on the windows' rows, as those who change a window must not wait for those who are
+ * judged by it.  Nor is it an advisory lock, which anybody can take.
  */
+static void
+lock_budgets(Budgets *budgets)
+{
+	Oid			table = get_relname_relid("change_window", get_namespace_oid("promote", false));
+
+	qsort(budgets->hashes, budgets->count, sizeof(uint32), compare_hashes);
+	/* the table is no catalog, so nothing else takes such locks */
+	for (int i = 0; i < budgets->count; i++)
+		LockDatabaseObject(table, budgets->hashes[i], 1, ExclusiveLock);
+}
+
+/* Lock the budgets that the case may take a place of. */
 void
 window_lock_budgets(const Sql *sql, GateCase *gate)
 {
-	const WindowSet *set;
-	Oid			table = get_relname_relid("change_window", get_namespace_oid("promote", false));
-	uint32	   *hashes;
-	int			count = 0;
+	Budgets		budgets = {NULL};
 
 	sql_push_latest();
-	set = set_of(sql, gate);
-	hashes = palloc((set->count + 1) * sizeof(uint32));
+	budgets.hashes = palloc((set_of(sql, gate)->count + 1) * sizeof(uint32));
 	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
-		if (window->budget > 0)
-			hashes[count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
+		add_budget(&budgets, window);
 	PopActiveSnapshot();
-	qsort(hashes, count, sizeof(uint32), compare_hashes);
-	/* the table is no catalog, so nothing else takes such locks */
+	lock_budgets(&budgets);
+}
+
+/* Are two instances of one environment? */
+static bool
+same_environment(const InstanceKey *one, const InstanceKey *other)
+{
+	return strcmp(one->environment, other->environment) == 0 && strcmp(one->project, other->project) == 0;
+}
+
+/*
+ * Lock all budgets of the environments of some instances, which are in the order of their keys, for one who deploys
+ * them one after the other: each by its own would be locked in the order of the instances, which is not one of budgets.
+ */
+void
+window_lock_all_budgets(const Sql *sql, const InstanceKey *keys, int count)
+{
+	Budgets		budgets = {palloc(sizeof(uint32))};
+
+	sql_push_latest();
 	for (int i = 0; i < count; i++)
-		LockDatabaseObject(table, hashes[i], 1, ExclusiveLock);
+	{
+		const WindowSet *set;
+
+		if (i > 0 && same_environment(&keys[i - 1], &keys[i]))
+			continue;
+		set = window_read(sql, keys[i].project, keys[i].environment, NULL);
+		budgets.hashes = repalloc(budgets.hashes, (budgets.count + set->count + 1) * sizeof(uint32));
+		for (int j = 0; j < set->count; j++)
+			add_budget(&budgets, &set->windows[j]);
+	}
+	PopActiveSnapshot();
+	lock_budgets(&budgets);
+}
+
+/* As rule_hold_cases, for instances that are to be deployed one after the other. */
+bool *
+window_hold_cases(const Sql *sql, const InstanceKey *keys, int count)
+{
+	bool	   *locked = rule_hold_cases(sql, keys, count);
+
+	window_lock_all_budgets(sql, keys, count);
+	return locked;
 }
 
 /* Might anything of the set hold something back, whatever its selectors and overrides? */

@@ -21,5 +21,7 @@ extern WindowSet *window_read(const Sql *sql, const char *project, const char *e
 extern bool window_may_hold(const WindowSet *set, TimestampTz at);
 extern bool window_has_budgets(const WindowSet *set);
 extern void window_lock_budgets(const Sql *sql, GateCase *gate);
+extern void window_lock_all_budgets(const Sql *sql, const InstanceKey *keys, int count);
+extern bool *window_hold_cases(const Sql *sql, const InstanceKey *keys, int count);
 
 #endif							/* PROMOTE_GATE_WINDOW_H */
