@@ -402,8 +402,8 @@ cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_
 	claim_deployment complete_deployment);
 cmp_ok(scalar(grep { /_(?:many|environment)$/ } keys %done), '>', 0, '... and with sets');
 
-# Each call by itself: nobody waits for another in a circle, and nobody is told to try again but by a rule, or a request,
-# that has come between a judgement and its commit.
+# Each call by itself: nobody waits for another in a circle, and nobody is told to try again but by a rule, or a
+# request, that has come between a judgement and its commit.
 my ($alone) = hold_history($ENV{PROMOTE_ALONE_SECONDS} // 10, { alone => 1 });
 my @again = grep { $_->{state} =~ /^40/ && $_->{message} !~ /judged by rules that have changed/ }
 	map { @{ $_->{calls} } } @{ $alone->{transactions} };
