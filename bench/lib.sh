@@ -68,3 +68,15 @@ make_database() {
 	sql -c "ALTER DATABASE $database SET synchronous_commit = off"
 	sql -f setup.sql
 }
+
+# How long a statement takes, in microseconds, and the memory of its session in MB.
+timed() {
+	sql -c '\timing on' -c "$1" -c '\timing off' -c 'SELECT bench.peak()' | awk '
+		/^Time:/ { us = $2 * 1000 } /^[0-9]+$/ { peak = $1 } END { printf "%d %d\n", us, peak }'
+}
+
+# The same of a floor, which reads what was written just now: it is not to pay for a plan that knows nothing of it.
+floored() {
+	sql -c 'ANALYZE promote.config, promote.revision, promote.deployment, promote.audit_log'
+	timed "$1"
+}

@@ -80,32 +80,35 @@ COMMENT ON FUNCTION promote_internal.page_note() IS
 CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        WITH cell AS MATERIALIZED (
-            SELECT m.*, COALESCE(m.releases_behind, 0) + COALESCE(m.leaves_behind, 0) AS behind,
-                   CASE WHEN m.status IN ('failed', 'drifted') THEN 'bad'
-                        WHEN m.status IN ('never_deployed', 'decommissioned') THEN 'soft'
-                        WHEN m.status <> 'in_sync' OR m.releases_behind > 0 OR m.leaves_behind > 0 THEN 'warn'
+        WITH graph AS MATERIALIZED (
+            SELECT g.* FROM promote_internal.pipeline_graph($1) AS g
+        ), cell AS MATERIALIZED (
+            SELECT c.*, COALESCE(c.releases_behind, 0) + COALESCE(c.leaves_behind, 0) AS behind,
+                   CASE WHEN c.status IN ('failed', 'drifted') THEN 'bad'
+                        WHEN c.status IN ('never_deployed', 'decommissioned') THEN 'soft'
+                        WHEN c.status <> 'in_sync' OR c.releases_behind > 0 OR c.leaves_behind > 0 THEN 'warn'
                         ELSE 'good' END AS mark
-              FROM promote.matrix($1) WITH ORDINALITY AS m (project, component, environment, instance, status, since, revision,
-                   version, digest, next, promotable, why_not, upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
-                   desired_actor, desired_at, deployed_actor, deployed_at, place)
+              FROM graph AS g
+             CROSS JOIN pg_catalog.jsonb_to_recordset(g.cells) AS c (
+                   component text, environment text, status text, version text, releases_behind integer, leaves_behind integer)
         ), stage AS MATERIALIZED (
             -- in the order in which things are promoted
-            SELECT c.environment, pg_catalog.min(c.place) AS place, pg_catalog.count(*) AS instances,
+            SELECT n.environment, n.place, pg_catalog.count(c.component) AS instances,
                    pg_catalog.count(*) FILTER (WHERE c.status = 'in_sync') AS in_sync,
                    pg_catalog.count(*) FILTER (WHERE c.behind > 0) AS behind,
-                   (pg_catalog.array_agg(c.mark ORDER BY pg_catalog.array_position('{bad,warn,good,soft}', c.mark)))[1] AS mark,
-                   pg_catalog.row_number() OVER (ORDER BY pg_catalog.min(c.place)) AS column
-              FROM cell AS c
-             GROUP BY c.environment
-        ), closed AS MATERIALIZED (
-            -- gates, which stand there with their codes; that something is there already is no gate
-            SELECT p.source_environment, p.destination_environment, w.line, pg_catalog.count(*) AS components
-              FROM promote.promotion_path AS p
-              JOIN cell AS c ON c.environment = p.source_environment
-             CROSS JOIN LATERAL pg_catalog.regexp_split_to_table(c.why_not, E'\n') AS w (line)
-             WHERE p.project = $1 AND w.line ~ ('^' || p.destination_environment || ': [a-z_]+: ')
-             GROUP BY p.source_environment, p.destination_environment, w.line
+                   COALESCE((pg_catalog.array_agg(c.mark ORDER BY pg_catalog.array_position('{bad,warn,good,soft}', c.mark)))[1], 'soft')
+                       AS mark
+              FROM (SELECT g.nodes[2 * n.place - 1] AS environment, n.place
+                      FROM graph AS g CROSS JOIN pg_catalog.generate_series(1, pg_catalog.cardinality(g.nodes) / 2) AS n (place)) AS n
+              LEFT JOIN cell AS c ON c.environment = n.environment
+             GROUP BY n.environment, n.place
+        ), path AS MATERIALIZED (
+            SELECT e.place, f.environment AS source, t.environment AS destination, g.edges[4 * e.place - 1] AS words,
+                   g.edges[4 * e.place] AS blocked
+              FROM graph AS g
+             CROSS JOIN pg_catalog.generate_series(1, pg_catalog.cardinality(g.edges) / 4) AS e (place)
+              JOIN stage AS f ON f.place = g.edges[4 * e.place - 3]::integer
+              JOIN stage AS t ON t.place = g.edges[4 * e.place - 2]::integer
         )
         SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place, b.inner_place) FROM (
             SELECT 0, 0::bigint, 0::bigint, pg_catalog.jsonb_build_array('title', 'Pipeline of ', $1)
@@ -121,20 +124,16 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
             SELECT 2, 0, 0, pg_catalog.jsonb_build_array('heading', 'Paths')
              UNION ALL
             SELECT 2, 1, s.place, pg_catalog.jsonb_build_array('node', s.environment, s.mark,
-                       s.in_sync || ' of ' || s.instances || ' in sync',
-                       CASE WHEN s.behind > 0 THEN s.behind || ' behind' ELSE 'nothing is behind' END)
+                       CASE WHEN s.instances > 0 THEN s.in_sync || ' of ' || s.instances || ' in sync' ELSE 'nothing there' END,
+                       CASE WHEN s.behind > 0 THEN s.behind || ' behind' WHEN s.instances > 0 THEN 'nothing is behind' END)
               FROM stage AS s
              UNION ALL
-            SELECT 2, 2, 0, pg_catalog.jsonb_build_array('edge', p.source_environment, p.destination_environment,
-                       CASE WHEN EXISTS (SELECT FROM closed AS w WHERE w.source_environment = p.source_environment
-                                            AND w.destination_environment = p.destination_environment)
-                            THEN 'bad' ELSE 'soft' END)
-              FROM promote.promotion_path AS p
-             WHERE p.project = $1
+            SELECT 2, 2, p.place, pg_catalog.jsonb_build_array('edge', p.source, p.destination,
+                       CASE WHEN p.blocked IS NULL THEN 'soft' ELSE 'bad' END)
+              FROM path AS p
              UNION ALL
-            SELECT 3, 0, 0, pg_catalog.jsonb_build_array('item', 'From ', p.source_environment, ' ('
-                       || p.components || CASE p.components WHEN 1 THEN ' component) to ' ELSE ' components) to ' END, p.line)
-              FROM closed AS p
+            SELECT 3, 0, p.place, pg_catalog.jsonb_build_array('item', 'From ', p.source, ' to ', p.destination, ': ', p.words)
+              FROM path AS p
              UNION ALL
             SELECT 4, 0, 0, pg_catalog.jsonb_build_array('heading', 'What is where')
              UNION ALL
@@ -191,7 +190,11 @@ CREATE FUNCTION promote_internal.audit_blocks(of_subject text) RETURNS jsonb
         WITH problem AS MATERIALIZED (
             SELECT v.seq, v.problem, pg_catalog.row_number() OVER () AS place FROM promote.verify_audit($1) AS v
         ), link AS MATERIALIZED (
-            SELECT a.* FROM promote.audit_log AS a WHERE a.subject = $1
+            -- by the key: of any project that there is, or was
+            SELECT a.*
+              FROM (SELECT '*' UNION SELECT p.project FROM promote.project AS p
+                     UNION SELECT pg_catalog.substring($1, '([a-z0-9_]+)(?:-[^ ]*)?$')) AS k (project)
+             CROSS JOIN LATERAL (SELECT a.* FROM promote.audit_log AS a WHERE a.project = k.project AND a.subject = $1 OFFSET 0) AS a
         )
         SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place) FROM (
             SELECT 0, 0::bigint, pg_catalog.jsonb_build_array('title', 'Audit of ', $1)
@@ -241,87 +244,59 @@ REVOKE ALL ON FUNCTION promote.audit_html(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.audit_html(text) IS
 'The chain of a subject as a page of HTML, with its verification. Takes the grant that promote.verify_audit takes';
 
--- What is told in Markdown, with how it stands as a line that is seen first, and the way back.
 CREATE FUNCTION promote_internal.plan_review(
     of_project text, of_environment text, of_component text, of_deployment integer) RETURNS jsonb
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         WITH told AS MATERIALIZED (
-            SELECT b.kind, b.words, pg_catalog.row_number() OVER () AS place
+            SELECT pg_catalog.jsonb_build_array(b.kind) || pg_catalog.to_jsonb(b.words) AS words, pg_catalog.row_number() OVER () AS place
               FROM promote_internal.plan_blocks($1, $2, $3, $4) AS b
-        ), d AS MATERIALIZED (
-            SELECT d.status, d.action, i.name, d.plan_digest,
-                   (SELECT pg_catalog.count(*) FROM promote.blockers(i.name, d.deployment)) AS gates,
-                   EXISTS (SELECT FROM told AS b WHERE b.kind = 'heading' AND b.words[1] = 'What stands in the way') AS is_open
-              FROM promote.deployment AS d
-              JOIN promote.instance AS i
-                ON i.project = d.project AND i.environment = d.environment AND i.component = d.component
-             WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4
+        ), subject AS (
+            SELECT pg_catalog.concat_ws('-', $1, $2, $3) AS name WHERE EXISTS (SELECT FROM told)
         ), rehearsal AS MATERIALIZED (
             SELECT a.data, a.actor, a.at
-              FROM d
+              FROM subject AS s
              CROSS JOIN LATERAL (
                    SELECT a.data, a.actor, a.at FROM promote.audit_log AS a
-                    WHERE a.project = $1 AND a.subject = d.name AND a.event = 'rollback.rehearsed'
+                    WHERE a.project = $1 AND a.subject = s.name AND a.event = 'rollback.rehearsed'
                     ORDER BY a.project DESC, a.subject DESC, a.seq DESC LIMIT 1) AS a
         )
         SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place) FROM (
-            SELECT CASE WHEN b.place = 1 THEN 0 ELSE 2 END, b.place, pg_catalog.jsonb_build_array(b.kind) || pg_catalog.to_jsonb(b.words)
-              FROM told AS b
+            SELECT 1, b.place, b.words FROM told AS b
              UNION ALL
-            SELECT 1, 0, CASE
-                   WHEN d.is_open AND d.gates = 0 THEN pg_catalog.jsonb_build_array('state', 'good', 'Nothing stands in the way')
-                   WHEN d.is_open THEN pg_catalog.jsonb_build_array('state', 'bad',
-                        d.gates || CASE d.gates WHEN 1 THEN ' gate stands' ELSE ' gates stand' END || ' in the way')
-                   ELSE pg_catalog.jsonb_build_array('state', CASE d.status WHEN 'COMPLETED' THEN 'good' WHEN 'FAILED' THEN 'bad'
-                        ELSE 'soft' END, pg_catalog.initcap(d.status)) END
-              FROM d
+            SELECT 2, 0, pg_catalog.jsonb_build_array('heading', 'The way back') FROM subject
              UNION ALL
-            SELECT 3, 0, pg_catalog.jsonb_build_array('heading', 'The way back')
-             UNION ALL
-            SELECT 3, 1, pg_catalog.jsonb_build_array('item', 'Rehearsed by ', r.actor, ' at ' || promote_internal.time_words(r.at)
+            SELECT 2, 1, pg_catalog.jsonb_build_array('item', 'Rehearsed by ', r.actor, ' at ' || promote_internal.time_words(r.at)
                        || COALESCE(': to revision ' || (r.data ->> 'to_revision'), '') || ', ' || (r.data ->> 'changes') || ' changes'
                        || CASE WHEN r.data -> 'obstacles' = '[]' THEN ', nothing in its way' ELSE ', refused for ' END,
                        (SELECT pg_catalog.string_agg(o, ', ') FROM pg_catalog.jsonb_array_elements_text(r.data -> 'obstacles') AS o))
               FROM rehearsal AS r
              UNION ALL
-            SELECT 3, 2, v.words
-              FROM d
+            SELECT 2, 2, v.words
+              FROM subject AS s
              CROSS JOIN LATERAL (VALUES
                    (pg_catalog.jsonb_build_array('text', 'Nobody has rehearsed it; this shows what it would do, and what is in its way:')),
-                   (pg_catalog.jsonb_build_array('code', pg_catalog.format('SELECT * FROM promote.rehearse_rollback(%L);', d.name)))
+                   (pg_catalog.jsonb_build_array('code', pg_catalog.format('SELECT * FROM promote.rehearse_rollback(%L);', s.name)))
                  ) AS v (words)
              WHERE NOT EXISTS (SELECT FROM rehearsal)
              UNION ALL
-            SELECT 9, 0, promote_internal.page_note()
+            SELECT 3, 0, promote_internal.page_note() FROM subject
         ) AS b (section, place, words);
     END;
 REVOKE ALL ON FUNCTION promote_internal.plan_review(text, text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.plan_review(text, text, text, integer) IS
-'What promote.review_html tells of a deployment, as blocks of words';
+'What promote.review_html tells of a deployment, as blocks of words: what is told in Markdown, and the way back. NULL: there is no such deployment';
 
 CREATE FUNCTION promote_internal.request_review(of_project text, of_request integer) RETURNS jsonb
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place) FROM (
-            SELECT CASE WHEN b.place = 1 THEN 0 ELSE 2 END, b.place, pg_catalog.jsonb_build_array(b.kind) || pg_catalog.to_jsonb(b.words)
-              FROM (SELECT b.kind, b.words, pg_catalog.row_number() OVER () AS place
-                      FROM promote_internal.request_blocks($1, $2) AS b) AS b
-             UNION ALL
-            SELECT 1, 0, pg_catalog.jsonb_build_array('state',
-                       CASE WHEN r.status = 'COMPLETED' THEN 'good' WHEN r.finished_at IS NOT NULL THEN 'bad'
-                            WHEN r.waits_for = '[]' THEN 'good' ELSE 'warn' END,
-                       pg_catalog.replace(pg_catalog.initcap(r.status), '_', ' ')
-                       || CASE WHEN r.finished_at IS NULL AND r.waits_for <> '[]' THEN ', and waits' ELSE '' END)
-              FROM promote.promotion_request AS r
-             WHERE r.project = $1 AND r.request = $2
-             UNION ALL
-            SELECT 9, 0, promote_internal.page_note()
-        ) AS b (section, place, words);
+        SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(b.kind) || pg_catalog.to_jsonb(b.words))
+               || pg_catalog.jsonb_build_array(promote_internal.page_note())
+          FROM promote_internal.request_blocks($1, $2) AS b;
     END;
 REVOKE ALL ON FUNCTION promote_internal.request_review(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.request_review(text, integer) IS
-'What promote.review_html tells of a request, as blocks of words';
+'What promote.review_html tells of a request, as blocks of words: what is told in Markdown';
 
 CREATE FUNCTION promote.review_html(subject text, number integer DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL UNSAFE

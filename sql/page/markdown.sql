@@ -67,14 +67,28 @@ CREATE FUNCTION promote_internal.plan_blocks(of_project text, of_environment tex
               FROM d
              CROSS JOIN promote.resource_changes AS c
              WHERE c.instance = d.name AND c.deployment = COALESCE(d.plan, d.deployment)
+        ), gate AS MATERIALIZED (
+            -- what is over passes none any more
+            SELECT b.*
+              FROM d
+             CROSS JOIN LATERAL promote.blockers(d.name::text, d.deployment) WITH ORDINALITY
+                   AS b (code, message, since, until, liftable_by, overridable, place)
+             WHERE d.is_open
         ), block (section, place, kind, words) AS (
             SELECT 1, 0::bigint, 'title', ARRAY[pg_catalog.initcap(d.action) || ' ' || d.deployment || ' of ', d.name::text]
               FROM d
              UNION ALL
+            SELECT 1, 1, 'state', CASE
+                       WHEN NOT d.is_open THEN ARRAY[CASE d.status WHEN 'COMPLETED' THEN 'good' WHEN 'FAILED' THEN 'bad' ELSE 'soft' END,
+                                                     pg_catalog.initcap(d.status)]
+                       WHEN n.gates = 0 THEN ARRAY['good', 'Nothing stands in the way']
+                       ELSE ARRAY['bad', n.gates || CASE n.gates WHEN 1 THEN ' gate stands' ELSE ' gates stand' END || ' in the way'] END
+              FROM d CROSS JOIN (SELECT pg_catalog.count(*) AS gates FROM gate) AS n
+             UNION ALL
             SELECT 2, v.place, 'item', v.words
               FROM d
              CROSS JOIN LATERAL (VALUES
-                   (1, ARRAY['Status: ' || d.status]),
+                   (1, CASE WHEN d.is_open THEN ARRAY['Status: ' || d.status] END),
                    (2, CASE WHEN d.source_environment IS NOT NULL
                             THEN ARRAY['From revision ' || d.source_revision || ' of ',
                                        d.project || '-' || d.source_environment || '-' || d.component] END),
@@ -99,24 +113,15 @@ CREATE FUNCTION promote_internal.plan_blocks(of_project text, of_environment tex
                  ) AS v (place, words)
              WHERE v.words IS NOT NULL
              UNION ALL
-            -- what is over passes no gates any more
-            SELECT 3, 0, 'heading', ARRAY['What stands in the way'] FROM d WHERE d.is_open
+            SELECT 3, v.place, v.kind, v.words
+              FROM (VALUES (0, 'heading', ARRAY['What stands in the way']),
+                           (1, 'columns', ARRAY['Gate', 'Why', 'Since*', 'Until*', 'Who can lift it', 'Override*'])) AS v (place, kind, words)
+             WHERE EXISTS (SELECT FROM gate)
              UNION ALL
-            SELECT 3, b.place, b.kind, b.words
-              FROM d
-             CROSS JOIN LATERAL (
-                   SELECT 1 AS place, 'columns' AS kind, ARRAY['Gate', 'Why', 'Since*', 'Until*', 'Who can lift it', 'Override*'] AS words
-                     FROM promote.blockers(d.name::text, d.deployment) HAVING pg_catalog.count(*) > 0
-                    UNION ALL
-                   SELECT 1 + b.place, 'row', ARRAY[b.code, b.message, promote_internal.time_words(b.since),
-                                                    promote_internal.time_words(b.until), COALESCE(b.liftable_by, 'time alone'),
-                                                    CASE WHEN b.overridable THEN 'yes' ELSE 'no' END]
-                     FROM promote.blockers(d.name::text, d.deployment) WITH ORDINALITY
-                          AS b (code, message, since, until, liftable_by, overridable, place)
-                    UNION ALL
-                   SELECT 1, 'text', ARRAY['Nothing.']
-                     FROM promote.blockers(d.name::text, d.deployment) HAVING pg_catalog.count(*) = 0) AS b
-             WHERE d.is_open
+            SELECT 3, 1 + b.place, 'row', ARRAY[b.code, b.message, promote_internal.time_words(b.since),
+                                                promote_internal.time_words(b.until), COALESCE(b.liftable_by, 'time alone'),
+                                                CASE WHEN b.overridable THEN 'yes' ELSE 'no' END]
+              FROM gate AS b
              UNION ALL
             SELECT 4, v.place, v.kind, v.words
               FROM d
@@ -248,12 +253,18 @@ CREATE FUNCTION promote_internal.request_blocks(of_project text, of_request inte
                    r.source_environment::text, ' -> ', r.destination_environment::text]
               FROM r
              UNION ALL
+            SELECT 1, 1, 0, 'state', ARRAY[
+                       CASE WHEN r.status = 'COMPLETED' THEN 'good' WHEN r.finished_at IS NOT NULL THEN 'bad'
+                            WHEN r.waits_for = '[]' THEN 'good' ELSE 'warn' END,
+                       pg_catalog.replace(pg_catalog.initcap(r.status), '_', ' ')
+                       || CASE WHEN r.wave > 0 THEN ', wave ' || r.wave || ' of ' || (SELECT pg_catalog.max(t.wave) FROM item AS t) ELSE '' END
+                       || CASE WHEN r.finished_at IS NULL AND r.waits_for <> '[]' THEN ', and waits' ELSE '' END]
+              FROM r
+             UNION ALL
             SELECT 2, v.place, 0, 'item', v.words
               FROM r
              CROSS JOIN LATERAL (VALUES
-                   (1, ARRAY['State: ' || r.status || CASE WHEN r.wave > 0 THEN ', wave ' || r.wave || ' of '
-                             || (SELECT pg_catalog.max(t.wave) FROM item AS t) ELSE '' END
-                             || CASE WHEN r.reason IS NULL THEN '' ELSE ': ' END, r.reason]),
+                   (1, CASE WHEN r.reason IS NOT NULL THEN ARRAY['Reason: ', r.reason] END),
                    (2, ARRAY['Asked for by ', r.actor, ' at ' || promote_internal.time_words(r.created_at)]),
                    (3, CASE WHEN r.message IS NOT NULL THEN ARRAY['Why: ', r.message] END),
                    (4, CASE WHEN r.ticket IS NOT NULL THEN ARRAY['Ticket ', r.ticket] END),
@@ -313,9 +324,9 @@ REVOKE ALL ON FUNCTION promote_internal.request_blocks(text, integer) FROM PUBLI
 COMMENT ON FUNCTION promote_internal.request_blocks(text, integer) IS
 'What promote.request_markdown tells of a request, as blocks of words, what matters most first';
 
-CREATE FUNCTION promote.request_markdown(project text, request integer, max_length integer DEFAULT 60000) RETURNS text
+CREATE FUNCTION promote.request_markdown(project text, request integer DEFAULT NULL, max_length integer DEFAULT 60000) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'promote_request_markdown';
 REVOKE ALL ON FUNCTION promote.request_markdown(text, integer, integer) FROM PUBLIC;
 COMMENT ON FUNCTION promote.request_markdown(text, integer, integer) IS
-'A request as GitHub-flavoured Markdown of at most so many characters: from where to where, who and why, what it waits for, how it is approved, and what each of its items changes, with what is sensitive masked. NULL: there is no such request';
+'A request as GitHub-flavoured Markdown of at most so many characters: from where to where, who and why, what it waits for, how it is approved, and what each of its items changes, with what is sensitive masked; of the last one where no number is given. NULL: there is no such request';

@@ -24,11 +24,11 @@ COMMENT ON FUNCTION promote_internal.terminal_matrix(text, text, text[], text[],
 'Rows of a component and, for each environment, a release and a state, as an aligned table; PM002 where no project was found';
 
 CREATE FUNCTION promote_internal.pipeline_graph(of_project text)
-    RETURNS TABLE (nodes text[], edges text[])
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURNS TABLE (nodes text[], edges text[], cells jsonb)
+    LANGUAGE sql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         WITH cell AS MATERIALIZED (
-            SELECT m.environment, m.status, m.next, m.why_not, m.place
+            SELECT m.*
               FROM promote.matrix($1) WITH ORDINALITY AS m (
                    project, component, environment, instance, status, since, revision, version, digest, next, promotable, why_not,
                    upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
@@ -66,11 +66,12 @@ CREATE FUNCTION promote_internal.pipeline_graph(of_project text)
                        (1, e.source::text), (2, e.destination::text),
                        (3, CASE WHEN e.comes = 0 THEN 'nothing to promote'
                                 ELSE (e.comes - e.stays) || ' of ' || e.comes || ' may go on' || COALESCE('; ' || e.why, '') END),
-                       (4, CASE WHEN e.comes > 0 AND e.comes = e.stays THEN 'blocked' END)) AS x (place, cell));
+                       (4, CASE WHEN e.comes > 0 AND e.comes = e.stays THEN 'blocked' END)) AS x (place, cell)),
+               (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c) ORDER BY c.place) FROM cell AS c);
     END;
 GRANT EXECUTE ON FUNCTION promote_internal.pipeline_graph(text) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.pipeline_graph(text) IS
-'What the graphs of a project tell, by the caller''s rights: its environments with how many instances are in which state, and the paths between them with how many components may go on, and why others may not';
+'What the graphs of a project tell, by the caller''s rights: its environments with how many instances are in which state, the paths between them with how many components may go on, and why others may not, and the rows of its matrix';
 
 CREATE FUNCTION promote.pipeline_mermaid(project text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -94,26 +95,23 @@ COMMENT ON FUNCTION promote.pipeline_dot(text) IS 'The same graph for Graphviz';
 CREATE FUNCTION promote.matrix_text(project text, colours boolean DEFAULT false) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        WITH cell AS MATERIALIZED (
-            SELECT m.component, m.environment, m.version, m.status, m.place
-              FROM promote.matrix($1) WITH ORDINALITY AS m (
-                   project, component, environment, instance, status, since, revision, version, digest, next, promotable, why_not,
-                   upstream, releases_behind, leaves_behind, artifact_digest, waits_for,
-                   desired_actor, desired_at, deployed_actor, deployed_at, place)
+        WITH graph AS MATERIALIZED (
+            SELECT g.nodes, g.cells FROM promote_internal.pipeline_graph($1) AS g
+        ), cell AS MATERIALIZED (
+            SELECT c.* FROM graph AS g
+             CROSS JOIN pg_catalog.jsonb_to_recordset(g.cells) AS c (component text, environment text, version text, status text)
         ), place AS MATERIALIZED (
-            SELECT e.environment::text AS environment, (SELECT pg_catalog.min(c.place) FROM cell AS c
-                                                         WHERE c.environment = e.environment) AS place
-              FROM promote.environment AS e
-             WHERE e.project = $1 AND e.archived_at IS NULL
+            SELECT g.nodes[2 * n.place - 1] AS environment, n.place
+              FROM graph AS g CROSS JOIN pg_catalog.generate_series(1, pg_catalog.cardinality(g.nodes) / 2) AS n (place)
         )
         SELECT promote_internal.terminal_matrix(
                    $1, (SELECT p.project::text FROM promote.project AS p WHERE p.project = $1),
-                   (SELECT pg_catalog.array_agg(e.environment ORDER BY e.place NULLS LAST, e.environment) FROM place AS e),
-                   (SELECT pg_catalog.array_agg(x.cell ORDER BY x.component, x.place NULLS LAST, x.environment, x.part)
-                      FROM (SELECT DISTINCT c.component, 0::bigint AS place, NULL AS environment, 0 AS part, c.component AS cell
+                   (SELECT pg_catalog.array_agg(e.environment ORDER BY e.place) FROM place AS e),
+                   (SELECT pg_catalog.array_agg(x.cell ORDER BY x.component, x.place, x.part)
+                      FROM (SELECT DISTINCT c.component, 0 AS place, 0 AS part, c.component AS cell
                               FROM cell AS c
                              UNION ALL
-                            SELECT k.component, e.place, e.environment, v.part, v.cell
+                            SELECT k.component, e.place, v.part, v.cell
                               FROM (SELECT DISTINCT c.component FROM cell AS c) AS k
                              CROSS JOIN place AS e
                               LEFT JOIN cell AS c ON c.component = k.component AND c.environment = e.environment

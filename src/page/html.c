@@ -94,7 +94,9 @@ typedef struct Kind
 	const char *name;
 	Sort		sort;
 	bool		begins;			/* does it open another one, whatever is open? */
-	void		(*write) (HtmlPage *page, const Words *words);
+	void		(*write) (HtmlPage *page, const Words *words);	/* NULL: words in an element */
+	const char *element;
+	const char *attributes;		/* of it */
 } Kind;
 
 /* ---- words ---- */
@@ -161,33 +163,6 @@ mark_of(const char *name)
 
 /* ---- lines ---- */
 
-/* The name of what the page is about. */
-static void
-write_title(HtmlPage *page, const Words *words)
-{
-	put_markup(page, "<h1>");
-	put_words(page, words, 0);
-	put_markup(page, "</h1>\n");
-}
-
-/* A paragraph. */
-static void
-write_text(HtmlPage *page, const Words *words)
-{
-	put_markup(page, "<p>");
-	put_words(page, words, 0);
-	put_markup(page, "</p>\n");
-}
-
-/* What is said by the way. */
-static void
-write_note(HtmlPage *page, const Words *words)
-{
-	put_markup(page, "<p class=\"soft\">");
-	put_words(page, words, 0);
-	put_markup(page, "</p>\n");
-}
-
 /* How things stand, in a line that is seen first. */
 static void
 write_state(HtmlPage *page, const Words *words)
@@ -197,25 +172,6 @@ write_state(HtmlPage *page, const Words *words)
 	appendStringInfo(&page->text, "<p class=\"state %s\"><i aria-hidden=\"true\">%s</i> <span>", mark->name, mark->sign);
 	put_words(page, words, 1);
 	put_markup(page, "</span></p>\n");
-}
-
-/* What comes next. */
-static void
-write_heading(HtmlPage *page, const Words *words)
-{
-	page->heading = pstrdup(word_at(words, 0));
-	put_markup(page, "<h2>");
-	put_words(page, words, 0);
-	put_markup(page, "</h2>\n");
-}
-
-/* A line of a list. */
-static void
-write_item(HtmlPage *page, const Words *words)
-{
-	put_markup(page, "<li>");
-	put_words(page, words, 0);
-	put_markup(page, "</li>\n");
 }
 
 /* A statement to be copied, whole. */
@@ -584,16 +540,6 @@ end_graph(HtmlPage *page)
 	page->nodes = page->edges = NIL;
 }
 
-/* Say what is drawn. */
-static void
-write_plot(HtmlPage *page, const Words *words)
-{
-	put_markup(page, "<h3>");
-	put_words(page, words, 0);
-	put_markup(page, "</h3>\n");
-	page->heading = pstrdup(word_at(words, 0));
-}
-
 /* Keep a bar of the plot until all are known. */
 static void
 write_bar(HtmlPage *page, const Words *words)
@@ -644,21 +590,21 @@ end_plot(HtmlPage *page)
 /* ---- blocks ---- */
 
 static const Kind kinds[] = {
-	{"title", SORT_NONE, false, write_title},
-	{"text", SORT_NONE, false, write_text},
-	{"note", SORT_NONE, false, write_note},
+	{"title", SORT_NONE, false, NULL, "h1", ""},
+	{"text", SORT_NONE, false, NULL, "p", ""},
+	{"note", SORT_NONE, false, NULL, "p", " class=\"soft\""},
+	{"heading", SORT_NONE, false, NULL, "h2", ""},
+	{"item", SORT_LIST, false, NULL, "li", ""},
 	{"state", SORT_NONE, false, write_state},
-	{"heading", SORT_NONE, false, write_heading},
 	{"code", SORT_NONE, false, write_code},
 	{"fold", SORT_NONE, false, write_fold},
 	{"unfold", SORT_NONE, false, write_unfold},
-	{"item", SORT_LIST, false, write_item},
 	{"columns", SORT_TABLE, true, write_columns},
 	{"row", SORT_TABLE, false, write_row},
 	{"heat", SORT_TABLE, false, write_heat},
 	{"node", SORT_GRAPH, false, write_node},
 	{"edge", SORT_GRAPH, false, write_edge},
-	{"plot", SORT_NONE, false, write_plot},
+	{"plot", SORT_NONE, false, NULL, "h3", ""},
 	{"bar", SORT_PLOT, false, write_bar}
 };
 
@@ -732,6 +678,17 @@ read_block(const JsonbValue *block, Words *words)
 	return kind_of(kind);
 }
 
+/* Write words in an element; a heading names what follows. */
+static void
+write_element(HtmlPage *page, const Kind *kind, const Words *words)
+{
+	if (kind->element[0] == 'h')
+		page->heading = pstrdup(word_at(words, 0));
+	appendStringInfo(&page->text, "<%s%s>", kind->element, kind->attributes);
+	put_words(page, words, 0);
+	appendStringInfo(&page->text, "</%s>\n", kind->element);
+}
+
 /* Write a block. */
 static void
 write_block(HtmlPage *page, const Kind *kind, const Words *words)
@@ -741,7 +698,10 @@ write_block(HtmlPage *page, const Kind *kind, const Words *words)
 	if (page->open == SORT_NONE && kind->sort == SORT_LIST)
 		put_markup(page, "<ul>\n");
 	page->open = kind->sort;
-	kind->write(page, words);
+	if (kind->write)
+		kind->write(page, words);
+	else
+		write_element(page, kind, words);
 }
 
 /* Write what is before the body, for a page with that title. */

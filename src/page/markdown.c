@@ -3,7 +3,8 @@
  *
  * The words of a block alternate: ours, and what somebody wrote, which stands between backticks: there nothing is
  * markup, and no program makes a mention, a reference or a link of it.  A row has a cell for each column; the cells
- * of a column whose title ends with an asterisk are ours.
+ * of a column whose title ends with an asterisk are ours.  A state is a mark, which is for whoever draws it, and words
+ * of ours.
  *
  * What does not fit is left out and counted, block by block, and whatever was opened is closed: RESERVE is kept for
  * that.
@@ -18,11 +19,8 @@
 #include "base/argument.h"
 #include "base/errors.h"
 #include "base/sql.h"
-#include "grant/access.h"
-#include "grant/grants.h"
 #include "page/escape.h"
-#include "promotion/deployment.h"
-#include "registry/instance.h"
+#include "page/subject.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_markdown);
 PG_FUNCTION_INFO_V1(promote_request_markdown);
@@ -36,12 +34,12 @@ PG_FUNCTION_INFO_V1(promote_request_markdown);
 /* The kinds of blocks, by the names that the statements give them. */
 typedef enum BlockKind
 {
-	BLOCK_NONE, BLOCK_TITLE, BLOCK_HEADING, BLOCK_TEXT, BLOCK_ITEM, BLOCK_COLUMNS, BLOCK_ROW, BLOCK_CODE, BLOCK_FOLD,
-	BLOCK_UNFOLD
+	BLOCK_NONE, BLOCK_TITLE, BLOCK_STATE, BLOCK_HEADING, BLOCK_TEXT, BLOCK_ITEM, BLOCK_COLUMNS, BLOCK_ROW, BLOCK_CODE,
+	BLOCK_FOLD, BLOCK_UNFOLD
 } BlockKind;
 
 static const char *const block_kinds[] = {
-	NULL, "title", "heading", "text", "item", "columns", "row", "code", "fold", "unfold", NULL
+	NULL, "title", "state", "heading", "text", "item", "columns", "row", "code", "fold", "unfold", NULL
 };
 
 /* A row of what is to be written. */
@@ -208,6 +206,11 @@ append_block(Markdown *page, StringInfo out, BlockKind kind, char **words, int c
 
 	switch (kind)
 	{
+		case BLOCK_STATE:
+			appendStringInfoString(out, "**");
+			page_escape(out, PAGE_WORDS, words[1], PAGE_MOST_CHARACTERS);
+			appendStringInfoString(out, "**\n\n");
+			break;
 		case BLOCK_COLUMNS:
 			append_columns(page, out, words, count);
 			break;
@@ -360,50 +363,36 @@ Datum
 promote_plan_markdown(PG_FUNCTION_ARGS)
 {
 	static Statement read = SQL_ROWS(block_fields, "SELECT $* FROM promote_internal.plan_blocks($1, $2, $3, $4) AS b");
+	int			most = argument_length(fcinfo, 2);
 	InstanceKey key;
 	Sql			sql;
-	SqlRows		rows;
-	int32		deployment;
-	int			most;
-	Datum		result;
+	int32		deployment = subject_deployment(fcinfo, "instance", &sql, &key);
+	SqlRows		rows = sql_read(&sql, &read, AS_KEY(&key), AS_INT(deployment));
+	Datum		result = write_markdown(&sql, &rows, most, "`promote.plan_text`");
 
-	argument_instance_for(fcinfo, 0, "instance", "view", &key);
-	most = argument_length(fcinfo, 2);
-	sql_enter(&sql);
-	deployment = PG_ARGISNULL(1) ? deployment_last(&sql, &key) : PG_GETARG_INT32(1);
-	rows = sql_read(&sql, &read, AS_KEY(&key), AS_INT(deployment));
-	if (rows.count == 0)
-		refuse_unknown_deployment(&sql, &key, deployment);
-	result = write_markdown(&sql, &rows, most, "`promote.plan_text`");
 	sql_leave(&sql);
 	return result;
 }
 
 /*
- * promote.request_markdown(project text, request integer, max_length integer) returns text; NULL: there is no such
- * request
+ * promote.request_markdown(project text, request integer, max_length integer) returns text; without a request, that of
+ * the last one; NULL: there is no such request
  */
 Datum
 promote_request_markdown(PG_FUNCTION_ARGS)
 {
-	static Statement where = {"SELECT r.destination_environment::text FROM promote.promotion_request AS r"
-		" WHERE r.project = $1 AND r.request = $2"};
 	static Statement read = SQL_ROWS(block_fields, "SELECT $* FROM promote_internal.request_blocks($1, $2) AS b");
-	char	   *project = argument_text(fcinfo, 0);
-	int32		number = value_int(fcinfo->args[1]);
 	int			most = argument_length(fcinfo, 2);
+	char	   *project;
+	int32		request;
 	Datum		result = (Datum) 0;
 	Sql			sql;
 	SqlRows		rows;
 
-	access_require_sight(project);
-	sql_enter(&sql);
-	rows = sql_read(&sql, &where, AS_TEXT(project), AS_INT(number));
-	fcinfo->isnull = rows.count == 0;
+	fcinfo->isnull = !subject_request(fcinfo, &sql, &project, &request);
 	if (!fcinfo->isnull)
 	{
-		access_require_of(sql.user, GRANTS_ROWS, project, sql_text(&rows, 0));
-		rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(number));
+		rows = sql_read(&sql, &read, AS_TEXT(project), AS_INT(request));
 		result = write_markdown(&sql, &rows, most, "`promote.request_evidence`");
 	}
 	sql_leave(&sql);

@@ -29,13 +29,13 @@ SELECT is(pg_temp.main(blocks::jsonb), expected, what) FROM (VALUES
         '<td class="ours"><span class="tag bad">IMMUTABLE'
         '</span> <span class="tag soft">since 3</span> </td></tr>\n</tbody></table></div>\n'),
     ('two tables', '[["columns", "A"], ["row", "1"], ["columns", "B"]]',
-        E'<div class="scroll" tabindex="0" role="region" aria-label="Table 1"><table><thead><tr>'
+        E'<div class="scroll" tabindex="0" role="region" aria-label="T 1"><table><thead><tr>'
         '<th scope="col">A</th></tr></thead>'
         '<tbody>\n<tr><th scope="row">1</th></tr>\n</tbody></table></div>\n'
         '<div class="scroll" tabindex="0" role="region" '
-        'aria-label="Table 2"><table><thead><tr><th scope="col">B</th></tr></thead><tbody>\n</tbody></table></div>\n'),
+        'aria-label="T 2"><table><thead><tr><th scope="col">B</th></tr></thead><tbody>\n</tbody></table></div>\n'),
     ('cells with marks', '[["columns", "C", "e"], ["heat", "db", "good", "in sync", "1.0.0", ""]]',
-        E'<div class="scroll" tabindex="0" role="region" aria-label="Table 1"><table><thead><tr><th scope="col">C</th>'
+        E'<div class="scroll" tabindex="0" role="region" aria-label="T 1"><table><thead><tr><th scope="col">C</th>'
         '<th scope="col">e</th></tr></thead><tbody>\n<tr><th scope="row">db</th>'
         '<td class="heat good"><b><i aria-hidden="true">✔</i> '
         'in sync</b><span>1.0.0</span><span></span></td></tr>\n</tbody></table></div>\n'),
@@ -90,6 +90,21 @@ SELECT alike(promote.pipeline_html('ecomm'),
 SELECT unalike(promote.pipeline_html('ecomm'), '%<script>%', '... and are no markup');
 SELECT promote.configure_instance('ecomm-staging-db', '{"replicas": 3}', message => repeat('x', 1000000)) \g /dev/null
 SELECT ok(length(promote.pipeline_html('ecomm')) < 40000, 'long ones are cut');
+
+-- ---- what a pipeline shows ----
+INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'empty');
+INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
+    VALUES ('ecomm', 'staging', 'empty'), ('ecomm', 'staging', 'production');
+SELECT ok(page ~ expected, what) FROM (SELECT promote.pipeline_html('ecomm') AS page) AS p, (VALUES
+    ('<title>empty</title>.*>· nothing there<', 'an environment that has nothing yet'),
+    ('<th scope="col">empty</th>', '... also in the table'),
+    ('staging leads to empty\.', '... and what leads there'),
+    ('<span>From </span><b>staging</b><span> to </span><b>production</b><span>: </span><b>1 of 2 may go on; it has no configuration yet</b>',
+        'how many components may go on')) AS v (expected, what);
+SELECT promote.set_freeze('shut', 'ecomm', 'production', during => '[2020-01-01,2100-01-01)') \g /dev/null
+SELECT matches(promote.pipeline_html('ecomm'),
+    '<path class="bad".*<b>0 of 2 may go on; freeze: freeze &#34;shut&#34; is on', 'what is blocked, and why');
+SELECT promote.remove_freeze('shut') \g /dev/null
 
 -- ---- what a reviewer sees ----
 SELECT pg_temp.deploy('ecomm-production-db') \g /dev/null

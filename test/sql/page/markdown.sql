@@ -21,7 +21,7 @@ SELECT is((regexp_match(text, '(- From.*?)- Asked'))[1],
     '- To revision 1 -> revision 2 of `ecomm-production-cache`, release `redis` `1.0.0` -> `1.1.0`\n'
     '- Artifact `sha256:' || repeat('a', 64) || E'`\n- Commit `' || repeat('c', 40) || E'`\n',
     'from where to where, with release and artifact') FROM told;
-SELECT matches(text, '^## Plan 3 of `ecomm-production-cache`\n\n- Status: PENDING\n', 'which plan it is') FROM told;
+SELECT matches(text, '^## Plan 3 of `ecomm-production-cache`\n\n\*\*1 gate stands in the way\*\*\n\n- Status: PENDING\n', 'which plan it is') FROM told;
 SELECT matches(text, '\n- Asked for by `ada` at [-0-9: ]+ UTC\n- Why: `the sale`\n', 'who and why') FROM told;
 SELECT alike(text, E'%\n### Changes: 1 to add, 2 to change, 0 to remove\n\n'
     '| Change | Path | From | To | Marks |' || E'\n|---|---|---|---|---|\n'
@@ -34,7 +34,7 @@ SELECT alike(text, '%| `plan` | `deployment 3 of "ecomm-production-cache" is not
     '  |  '
     '| `promote.plan_instance and a worker` | no |%', 'what stands in the way, and who can lift it') FROM told;
 SELECT unalike(text, '%To approve this%', 'what is not planned yet is not to be approved') FROM told;
-SELECT alike(promote.plan_markdown('shop-production-s1', 1), E'%What stands in the way\n\nNothing.\n%',
+SELECT alike(promote.plan_markdown('shop-production-s1', 1), E'%\n\n**Nothing stands in the way**\n\n%',
     'where nothing does, that is said');
 SELECT unalike(promote.plan_markdown('shop-production-s1', 2), '%stands in the way%',
     '... and of what is over, nothing');
@@ -112,7 +112,7 @@ SELECT request AS r FROM promote.open_request('shop', 'staging', 'production', '
     ticket => 'T-1 @all', message => E'the\nsale', fallback_owner => 'ops') \gset
 UPDATE told SET text = promote.request_markdown('shop', :r);
 SELECT is((regexp_match(text, '(.*?)- Asked'))[1],
-    E'## Request 1 of `shop`: `staging` -> `production`\n\n- State: OPEN\n',
+    E'## Request 1 of `shop`: `staging` -> `production`\n\n**Open**\n\n',
     'from where to where') FROM told;
 SELECT alike(text, E'%\n- Why: `the sale`\n- Ticket `T-1 @all`\n%\n- Fallback owner `ops`\n%', 'why, and for whom')
   FROM told;
@@ -141,7 +141,7 @@ SELECT alike(text, E'%| Code | Instance | Why |\n|---|---|---|\n| `plan` | `shop
 SELECT matches(text, '\n\| 1 \| `s1` \| STAGED \| `1\.0\.0` \| 3 PENDING \|', 'the plans') FROM told;
 SELECT promote.cancel_request('shop', :r, 'enough') \g /dev/null
 UPDATE told SET text = promote.request_markdown('shop', :r);
-SELECT alike(text, '%- State: CANCELLED%`enough`%', 'what is over says why') FROM told;
+SELECT alike(text, '%**Cancelled, wave 1 of 2**%`enough`%', 'what is over says why') FROM told;
 SELECT unalike(text, '%To approve this%', '... and is not to be approved') FROM told;
 SELECT unalike(text, '%stands in the way%', '... and nothing stands in its way') FROM told;
 SELECT is(promote.request_markdown('shop', 99), NULL, 'no such request');

@@ -87,5 +87,16 @@ SELECT ok(pg_temp.takes('deployment_finished_idx', statement), m || ': by the in
   FROM metric WHERE m = 'dora_deployments';
 SELECT cmp_ok(pg_temp.pages(statement), '<=', 400, m || ' of ten of ten thousand: pages') FROM metric;
 
+-- ---- the page of a chain ----
+SET LOCAL row_security = off;
+INSERT INTO promote.audit_log (project, subject, seq, at, actor, database_role, event, data, previous_hash, hash)
+SELECT 'long', 'long-production-loaded' || n, 1, now(), 'loader', 'loader', 'revision.created', '{}', NULL, sha256('')
+  FROM generate_series(1, 20000) AS n;
+ANALYZE promote.audit_log;
+SELECT promote.audit_html('long-production-young') \g /dev/null
+SELECT cmp_ok(pg_temp.pages($$SELECT promote.audit_html('long-production-young')$$), '<=',
+    60 + pg_temp.pages($$SELECT * FROM promote.verify_audit('long-production-young')$$),
+    'a chain that was verified is read by its key, however many there are');
+
 SELECT * FROM finish();
 ROLLBACK;
