@@ -108,7 +108,7 @@ COMMENT ON FUNCTION promote_internal.proving_environments(text, text, text, text
 
 CREATE FUNCTION promote_internal.proving_runs(
     project text, environment text, component text, bundle text, version text,
-    source_environment text, source_revision integer, path_only boolean)
+    source_environment text, source_revision integer, path_only boolean, before timestamptz DEFAULT NULL)
     RETURNS TABLE (environment text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
@@ -120,14 +120,14 @@ CREATE FUNCTION promote_internal.proving_runs(
                 FROM promote.deployment AS u
                WHERE u.project = $1 AND u.environment = e.environment AND u.component = $3
                  AND u.action <> 'PLAN' AND u.started_at IS NOT NULL AND u.action = 'PROVISION' AND u.status = 'COMPLETED'
-                 AND u.bundle = $4 AND u.version = $5
+                 AND u.bundle = $4 AND u.version = $5 AND ($9 IS NULL OR u.finished_at <= $9)
                  -- what another environment of the name ran proves nothing, unless it is what was taken from
                  AND (u.revision > o.revision OR e.revision <= o.revision)
                LIMIT 1) AS run;
     END;
-REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) IS
-'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier in their generation';
+REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean, timestamptz) IS
+'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier in their generation, and by a time (NULL: whenever)';
 
 CREATE FUNCTION promote_internal.planned_reverts(
     project text, environment text, component text, revision integer, plan integer)
@@ -180,7 +180,8 @@ COMMENT ON FUNCTION promote_internal.planned_reverts(text, text, text, integer, 
 'What closes the gate "reverts": what a promotion would undo that the instance had set itself, by a plan (NULL: the last one of the revision). A name of NULL: it is not known, for nobody has planned what was promoted or applied since what runs';
 
 CREATE FUNCTION promote_internal.brought_release(
-    project text, environment text, component text, revision integer, bundle text, version text)
+    project text, environment text, component text, revision integer, bundle text, version text,
+    running integer DEFAULT NULL)
     RETURNS TABLE (source_environment text, source_revision integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
@@ -190,7 +191,7 @@ CREATE FUNCTION promote_internal.brought_release(
               SELECT d.bundle, d.version
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
-                 AND d.deployment = i.deployed_by
+                 AND d.deployment = COALESCE($7, i.deployed_by)
                LIMIT 1) AS run ON true
          CROSS JOIN LATERAL promote_internal.last_from_elsewhere(i.project, i.environment, i.component, $4) AS s
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
@@ -203,9 +204,9 @@ CREATE FUNCTION promote_internal.brought_release(
                       AND (r.origin = 'rollback'
                            OR (r.version_constraint, r.release_channel) IS DISTINCT FROM (s.version_constraint, s.release_channel)));
     END;
-REVOKE ALL ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) IS
-'From where the release was brought that a revision without a source would run: by the last promotion or fork before it, deployed or not. No row where that release runs already, or where somebody has chosen it since, by another constraint or channel or by going back';
+REVOKE ALL ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text, integer) IS
+'From where the release was brought that a revision without a source would run: by the last promotion or fork before it, deployed or not. No row where that release runs already, by the deployment that is named (0: none; NULL: what runs now), or where somebody has chosen it since, by another constraint or channel or by going back';
 
 CREATE FUNCTION promote_internal.missing_references(
     project text, environment text, component text, bundle text, version text, coming jsonb)

@@ -227,7 +227,7 @@ my %takes = (
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_abort_environment preview_archive_environment preview_decommission_environment
-		preview_fork_environment)),
+		preview_fork_environment gate_backtest policy_backtest)),
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix
 		pipeline_mermaid pipeline_dot matrix_text
 		change_history instance_timeline state_as_of changes_between pending_changes
@@ -338,7 +338,8 @@ sub arguments {
 			"at": "2024-01-01T00:00:00Z"}]}]}'} },
 		rehearse_rollback => { record => 'false' },
 		(map { $_ => { max_length => 'NULL' } } qw(plan_markdown request_markdown)),
-		leaf_history => { at_path => 'NULL' }, dora_band => { metric => q{'lead time'}, value => '1' },
+		leaf_history => { at_path => 'NULL' }, gate_backtest => { settings => q{'{"require_plan": true}'} },
+		policy_backtest => { body => 'NULL' }, dora_band => { metric => q{'lead time'}, value => '1' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',

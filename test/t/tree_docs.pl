@@ -54,7 +54,7 @@ my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan 
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
 		remote_reference rule document import verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(abort apply archive blame chain compare decommission dora drift
+	(map { ("reference/$_" => $deployed) } qw(abort apply archive backtest blame chain compare decommission dora drift
 		environment fork
 		gate
 		health history markdown matrix moment override pipeline
