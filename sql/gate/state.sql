@@ -402,81 +402,36 @@ REVOKE ALL ON FUNCTION promote_internal.destructive_changes(text, text, text, in
 COMMENT ON FUNCTION promote_internal.destructive_changes(text, text, text, integer) IS
 'What closes the gate "destructive": changes of a recorded plan that delete or replace what holds data';
 
-CREATE FUNCTION promote_internal.completed_runs(project text, environment text, component text)
-    RETURNS TABLE (digest bytea, rendered_digest bytea)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
-    BEGIN ATOMIC
-        SELECT (SELECT r.digest
-                  FROM promote.revision AS r
-                 WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = u.revision),
-               u.rendered_digest
-          FROM promote.deployment AS u
-         WHERE u.project = $1 AND u.environment = $2 AND u.component = $3
-           AND u.action <> 'PLAN' AND u.action = 'PROVISION' AND u.status = 'COMPLETED' AND u.started_at IS NOT NULL
-         ORDER BY u.project DESC, u.environment DESC, u.component DESC, u.started_at DESC;
-    END;
-REVOKE ALL ON FUNCTION promote_internal.completed_runs(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.completed_runs(text, text, text) IS
-'The configurations that an instance has run with, as they were desired and as they were rendered, the last first';
-
 CREATE FUNCTION promote_internal.unexpected_values(
     project text, environment text, component text, deployment integer, source_environment text,
     digest bytea, source_digest bytea)
     RETURNS TABLE (place bigint, path text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10
     BEGIN ATOMIC
-        SELECT leaf.place, leaf.path
+        SELECT n.place, n.path
           FROM (SELECT (SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $6) AS own,
                        (SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $7) AS theirs
                 OFFSET 0) AS c
-         CROSS JOIN LATERAL (
-              SELECT x.value ->> 'path' AS path, x.value ->> 'change' AS change, x.value -> 'new' AS new_value,
-                     x.value ? 'sensitive' AS sensitive, x.place
-                FROM pg_catalog.jsonb_array_elements((
-                         SELECT d.diff
-                           FROM promote.deployment AS d
-                          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4))
-                         WITH ORDINALITY AS x (value, place)
-               WHERE x.value ->> 'kind' IN ('param', 'parameter')
-              UNION ALL
-              -- where nothing was planned, what is desired is held against what was deployed
-              SELECT f.path, f.change, NULL, false, f.place
-                FROM promote.jsonb_leaf_diff(COALESCE((
-                         SELECT k.params
-                           FROM promote.config AS k
-                          WHERE k.project = $1
-                            AND k.digest = (SELECT r.digest
-                                              FROM promote.revision AS r
-                                             WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
-                                               AND r.revision = (SELECT i.deployed_revision
-                                                                   FROM promote.instance AS i
-                                                                  WHERE i.project = $1 AND i.environment = $2
-                                                                    AND i.component = $3))), '{}'), c.own)
-                         WITH ORDINALITY AS f (path, change, old_value, new_value, place)
-               WHERE $4 = 0) AS leaf
-         WHERE CASE leaf.change
-                   WHEN 'remove' THEN promote.jsonb_at_path(c.theirs, leaf.path) IS NULL
-                   ELSE promote.jsonb_at_path(c.theirs, leaf.path) = promote.jsonb_at_path(c.own, leaf.path)
-               END
-           AND EXISTS (SELECT FROM promote_internal.completed_runs($1, $5, $3))
-           -- the last runs are looked at first: mostly they have it
-           AND NOT EXISTS (
-                   SELECT
-                     FROM promote_internal.completed_runs($1, $5, $3) AS u
-                     LEFT JOIN LATERAL (
-                          SELECT promote.jsonb_at_path(k.params, leaf.path) AS value
-                            FROM promote.config AS k
-                           WHERE k.project = $1 AND k.digest = u.rendered_digest
-                           LIMIT 1) AS ran ON true
-                    WHERE CASE
-                              WHEN leaf.change = 'remove' THEN ran.value IS NULL
-                              WHEN leaf.sensitive THEN ran.value IS NOT NULL
-                              ELSE ran.value = leaf.new_value
-                                   OR (SELECT promote.jsonb_at_path(k.params, leaf.path)
-                                         FROM promote.config AS k
-                                        WHERE k.project = $1 AND k.digest = u.digest)
-                                      = promote.jsonb_at_path(c.own, leaf.path)
-                          END);
+         CROSS JOIN LATERAL promote_internal.never_ran($1, $5, $3, CASE WHEN $4 <> 0
+             THEN (SELECT d.diff
+                     FROM promote.deployment AS d
+                    WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4)
+             -- where nothing was planned, what is desired is held against what was deployed
+             ELSE (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('kind', 'param', 'path', f.path, 'change', f.change)
+                                               ORDER BY f.place)
+                     FROM promote.jsonb_leaf_diff(COALESCE((
+                              SELECT k.params
+                                FROM promote.config AS k
+                               WHERE k.project = $1
+                                 AND k.digest = (SELECT r.digest
+                                                   FROM promote.revision AS r
+                                                  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                                                    AND r.revision = (SELECT i.deployed_revision
+                                                                        FROM promote.instance AS i
+                                                                       WHERE i.project = $1 AND i.environment = $2
+                                                                         AND i.component = $3))), '{}'), c.own)
+                              WITH ORDINALITY AS f (path, change, old_value, new_value, place)) END,
+             c.own, COALESCE(c.theirs, '{}')) AS n;
     END;
 REVOKE ALL ON FUNCTION promote_internal.unexpected_values(text, text, text, integer, text, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.unexpected_values(text, text, text, integer, text, bytea, bytea) IS
