@@ -67,8 +67,10 @@ INSERT INTO promote.grants (role, action, project) VALUES ('test_stranger', 'vie
 -- also one who can name the functions
 GRANT USAGE ON SCHEMA promote_internal TO test_stranger;
 SET LOCAL ROLE test_stranger;
-SELECT is(promote_internal.ran_upstream('long', 'production', 'wide', :d, 2), NULL, 'who does not see it learns nothing');
-SELECT throws_ok($$SELECT * FROM promote_internal.never_ran('long', 'staging', 'wide', '[]', '{}', NULL)$$, '42501', NULL,
+SELECT is(promote_internal.ran_upstream('long', 'production', 'wide', :d, 2), NULL,
+    'who does not see it learns nothing');
+SELECT throws_ok(
+    $$SELECT * FROM promote_internal.never_ran('long', 'staging', 'wide', '[]', '{}', NULL)$$, '42501', NULL,
     'nobody tries values');
 RESET ROLE;
 
