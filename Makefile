@@ -84,7 +84,7 @@ $(TEST_INPUT): FORCE
 		cat $(TOP)/test/specs/shop.setup $(TOP)/test/specs/$$each.spec >$@/specs/$$each.spec; done
 
 # Needs a running server (PGHOST and so on); `./dev bench` brings its own. BENCH=json runs that one alone.
-BENCH ?= run queue plan gate request json sessions sets environments history verify
+BENCH ?= run queue plan gate request json sessions sets environments report history verify
 bench:
 	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' $(TOP)/bench/$$each; done
 

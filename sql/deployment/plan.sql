@@ -367,8 +367,41 @@ COMMENT ON COLUMN promote_internal.visible_instance.environment IS 'The instance
 COMMENT ON COLUMN promote_internal.visible_instance.component IS 'The instance''s component';
 COMMENT ON COLUMN promote_internal.visible_instance.name IS 'The instance''s name';
 
--- This view has the owner's rights, since it compares params, which are withheld from others; what it shows of them
--- is masked.
+CREATE FUNCTION promote_internal.completed_runs(project text, environment text, component text)
+    RETURNS TABLE (digest bytea, rendered_digest bytea)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+    BEGIN ATOMIC
+        SELECT (SELECT r.digest
+                  FROM promote.revision AS r
+                 WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = u.revision),
+               u.rendered_digest
+          FROM promote.deployment AS u
+         WHERE u.project = $1 AND u.environment = $2 AND u.component = $3
+           AND u.action <> 'PLAN' AND u.action = 'PROVISION' AND u.status = 'COMPLETED' AND u.started_at IS NOT NULL
+         ORDER BY u.project DESC, u.environment DESC, u.component DESC, u.started_at DESC;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.completed_runs(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.completed_runs(text, text, text) IS
+'The configurations that an instance has run with, as they were desired and as they were rendered, the last first';
+
+CREATE FUNCTION promote_internal.never_ran(
+    project text, environment text, component text, diff jsonb, own jsonb, theirs jsonb)
+    RETURNS TABLE (place bigint, path text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+    AS 'MODULE_PATHNAME', 'promote_never_ran';
+REVOKE ALL ON FUNCTION promote_internal.never_ran(text, text, text, jsonb, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.never_ran(text, text, text, jsonb, jsonb, jsonb) IS
+'The leaves of a diff, by their place in it, that no completed PROVISION of an instance had: not that value, nor one that is written as in own, the configuration that the diff is of, with its placeholders; of what is sensitive none, of what is removed one. With theirs only those that own has from there. No row where nothing ever ran there: there is nothing to compare with';
+
+CREATE FUNCTION promote_internal.ran_upstream(
+    project text, environment text, component text, deployment integer, leaf integer) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 10
+    AS 'MODULE_PATHNAME', 'promote_ran_upstream';
+GRANT EXECUTE ON FUNCTION promote_internal.ran_upstream(text, text, text, integer, integer) TO PUBLIC;
+COMMENT ON FUNCTION promote_internal.ran_upstream(text, text, text, integer, integer) IS
+'Has a leaf of a deployment''s diff, by its number from 1, run like that in the environment that the revision was promoted from, as promote_internal.never_ran says it? NULL: it was not promoted from another environment, there is no such leaf, or the caller does not see it';
+
+-- This view has the owner's rights, so that whoever sees a deployment sees all of its diff, which is masked.
 CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
     SELECT i.name AS instance,
            d.deployment,
@@ -381,31 +414,12 @@ CREATE VIEW promote.config_changes WITH (security_barrier = true) AS
            leaf.value ? 'immutable' AS immutable,
            leaf.value ? 'sensitive' AS sensitive,
            (leaf.value ->> 'since')::integer AS since,
-           CASE WHEN r.source_environment <> d.environment THEN NOT EXISTS (
-               SELECT FROM promote.deployment AS u
-                 JOIN promote.config AS k ON k.project = u.project AND k.digest = u.rendered_digest
-                 JOIN promote.revision AS v ON v.project = u.project AND v.environment = u.environment
-                      AND v.component = u.component AND v.revision = u.revision
-                 JOIN promote.config AS w ON w.project = v.project AND w.digest = v.digest
-                WHERE u.project = d.project AND u.environment = r.source_environment
-                  AND u.component = d.component
-                  AND u.action = 'PROVISION' AND u.status = 'COMPLETED' AND u.started_at IS NOT NULL
-                  AND CASE WHEN leaf.value ->> 'change' = 'remove'
-                           THEN promote.jsonb_at_path(k.params, leaf.value ->> 'path') IS NULL
-                           WHEN leaf.value ? 'sensitive'
-                           THEN promote.jsonb_at_path(k.params, leaf.value ->> 'path') IS NOT NULL
-                           -- placeholders stand for other values in other environments
-                           ELSE promote.jsonb_at_path(k.params, leaf.value ->> 'path') = leaf.value -> 'new'
-                                OR promote.jsonb_at_path(w.params, leaf.value ->> 'path')
-                                   = promote.jsonb_at_path(own.params, leaf.value ->> 'path') END)
-           END AS unexpected,
+           NOT promote_internal.ran_upstream(d.project, d.environment, d.component, d.deployment, leaf.ordinality::integer)
+               AS unexpected,
            d.actor,
            d.created_at
       FROM promote.deployment AS d
       JOIN promote_internal.visible_instance AS i USING (project, environment, component)
-      JOIN promote.revision AS r ON r.project = d.project AND r.environment = d.environment
-           AND r.component = d.component AND r.revision = d.revision
-      JOIN promote.config AS own ON own.project = r.project AND own.digest = r.digest
      CROSS JOIN pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS leaf
      -- what stands around the leaves is no place of the configuration
      WHERE leaf.value ->> 'kind' IN ('param', 'parameter');

@@ -190,7 +190,7 @@ COMMENT ON COLUMN promote.instance_health.database_role IS 'Role that the sessio
 CREATE FUNCTION promote_internal.later(at timestamptz, duration interval) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (($1 AT TIME ZONE 'UTC') + $2) AT TIME ZONE 'UTC';
-REVOKE ALL ON FUNCTION promote_internal.later(timestamptz, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote_internal.later(timestamptz, interval) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.later(timestamptz, interval) IS
 'A time and a duration in UTC, so that a day has 24 hours whatever the session''s time zone';
 
@@ -314,3 +314,72 @@ CREATE FUNCTION promote_internal.soak(project text, environment text, component 
 REVOKE ALL ON FUNCTION promote_internal.soak(text, text, text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.soak(text, text, text, bytea, text) IS
 'What the gate "soak" looks at: what an instance runs (NULL: nothing), whether that is a configuration, as it is written or as it is rendered now, by a release, since when without a break, and the last report of ill health since then, with the check that still says so. A run begins with the first completed PROVISION behind the last thing that may have made it another one: whatever carried something else, failed, or was broken off';
+
+CREATE FUNCTION promote_internal.soak_at(
+    project text, environment text, component text, digest bytea, version text, at timestamptz)
+    RETURNS TABLE (failed boolean, revision integer, version text, same boolean, since timestamptz, unhealthy_at timestamptz,
+                   failing text, untold text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    BEGIN ATOMIC
+        SELECT (SELECT l.status <> 'COMPLETED'
+                  FROM promote.deployment AS l
+                 WHERE l.project = $1 AND l.environment = $2 AND l.component = $3
+                   AND l.action <> 'PLAN' AND l.started_at <= $6 AND l.finished_at <= $6
+                 ORDER BY l.project DESC, l.environment DESC, l.component DESC, l.started_at DESC LIMIT 1),
+               run.revision, run.version, run.same, began.at, bad.at,
+               CASE WHEN bad.at IS NOT NULL THEN (
+                   SELECT pg_catalog.min(v.check_name)
+                     FROM (SELECT DISTINCT ON (h.check_name) h.check_name, h.healthy
+                             FROM promote.health_report AS h
+                            WHERE h.project = $1 AND h.environment = $2 AND h.component = $3
+                              AND h.reported_at >= began.at AND h.reported_at <= $6
+                            ORDER BY h.check_name, h.report DESC) AS v
+                    WHERE NOT v.healthy) END,
+               CASE
+                   -- one runs at a time: of those that were begun since, the first alone may have run already
+                   WHEN (SELECT n.queued_at <= $6 AND n.fencing > 1
+                           FROM promote.deployment AS n
+                          WHERE n.project = $1 AND n.environment = $2 AND n.component = $3
+                            AND n.action <> 'PLAN' AND n.started_at > $6
+                          ORDER BY n.project, n.environment, n.component, n.started_at LIMIT 1)
+                       THEN 'the source was being deployed by a worker that was lost, and when it had begun was not kept'
+                   WHEN run.version = $5 AND NOT run.same
+                        AND (SELECT pg_catalog.strpos(c.params::text, '{{') > 0
+                               FROM promote.config AS c WHERE c.project = $1 AND c.digest = $4)
+                       THEN 'the source ran another document, and how what was promoted would have been rendered there was not kept'
+               END
+          FROM (VALUES (1)) AS one (one)
+          LEFT JOIN LATERAL (
+              SELECT d.revision, d.version::text AS version, d.rendered_digest,
+                     -- what has no placeholders is rendered as itself
+                     d.version = $5 AND ($4 = d.rendered_digest
+                                         OR $4 = (SELECT r.digest
+                                                    FROM promote.revision AS r
+                                                   WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                                                     AND r.revision = d.revision)) AS same
+                FROM promote_internal.run_at($1, $2, $3, $6) AS d) AS run ON true
+          LEFT JOIN LATERAL (
+              SELECT b.started_at
+                FROM promote.deployment AS b
+               WHERE b.project = $1 AND b.environment = $2 AND b.component = $3
+                 AND run.same AND b.action <> 'PLAN' AND b.started_at <= $6
+                 AND NOT (b.action = 'PROVISION' AND b.version = $5 AND b.rendered_digest = run.rendered_digest
+                          AND NOT COALESCE(b.status IN ('FAILED', 'ABORTED') AND b.finished_at <= $6, false))
+               ORDER BY b.project DESC, b.environment DESC, b.component DESC, b.started_at DESC LIMIT 1) AS other ON true
+          LEFT JOIN LATERAL (
+              SELECT m.finished_at AS at
+                FROM promote.deployment AS m
+               WHERE m.project = $1 AND m.environment = $2 AND m.component = $3
+                 AND run.same AND m.action <> 'PLAN' AND m.status = 'COMPLETED' AND m.finished_at <= $6
+                 AND m.started_at > COALESCE(other.started_at, '-infinity')
+               ORDER BY m.project, m.environment, m.component, m.started_at LIMIT 1) AS began ON true
+          LEFT JOIN LATERAL (
+              SELECT h.reported_at AS at
+                FROM promote.health_report AS h
+               WHERE h.project = $1 AND h.environment = $2 AND h.component = $3
+                 AND NOT h.healthy AND h.reported_at >= began.at AND h.reported_at <= $6
+               ORDER BY h.project DESC, h.environment DESC, h.component DESC, h.reported_at DESC LIMIT 1) AS bad ON true;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.soak_at(text, text, text, bytea, text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.soak_at(text, text, text, bytea, text, timestamptz) IS
+'As promote_internal.soak, as it was at a moment; untold: why history does not tell (NULL: it does). What has placeholders is the same where it is written the same: parameters of then are not kept';

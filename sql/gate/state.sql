@@ -108,7 +108,7 @@ COMMENT ON FUNCTION promote_internal.proving_environments(text, text, text, text
 
 CREATE FUNCTION promote_internal.proving_runs(
     project text, environment text, component text, bundle text, version text,
-    source_environment text, source_revision integer, path_only boolean)
+    source_environment text, source_revision integer, path_only boolean, before timestamptz DEFAULT NULL)
     RETURNS TABLE (environment text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
@@ -120,14 +120,14 @@ CREATE FUNCTION promote_internal.proving_runs(
                 FROM promote.deployment AS u
                WHERE u.project = $1 AND u.environment = e.environment AND u.component = $3
                  AND u.action <> 'PLAN' AND u.started_at IS NOT NULL AND u.action = 'PROVISION' AND u.status = 'COMPLETED'
-                 AND u.bundle = $4 AND u.version = $5
+                 AND u.bundle = $4 AND u.version = $5 AND ($9 IS NULL OR u.finished_at <= $9)
                  -- what another environment of the name ran proves nothing, unless it is what was taken from
                  AND (u.revision > o.revision OR e.revision <= o.revision)
                LIMIT 1) AS run;
     END;
-REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean) IS
-'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier in their generation';
+REVOKE ALL ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.proving_runs(text, text, text, text, text, text, integer, boolean, timestamptz) IS
+'What opens the gate "release_unproven": of the environments that prove a release, those in which it was deployed and has not failed, now or earlier in their generation, and by a time (NULL: whenever)';
 
 CREATE FUNCTION promote_internal.planned_reverts(
     project text, environment text, component text, revision integer, plan integer)
@@ -180,7 +180,8 @@ COMMENT ON FUNCTION promote_internal.planned_reverts(text, text, text, integer, 
 'What closes the gate "reverts": what a promotion would undo that the instance had set itself, by a plan (NULL: the last one of the revision). A name of NULL: it is not known, for nobody has planned what was promoted or applied since what runs';
 
 CREATE FUNCTION promote_internal.brought_release(
-    project text, environment text, component text, revision integer, bundle text, version text)
+    project text, environment text, component text, revision integer, bundle text, version text,
+    running integer DEFAULT NULL)
     RETURNS TABLE (source_environment text, source_revision integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     BEGIN ATOMIC
@@ -190,7 +191,7 @@ CREATE FUNCTION promote_internal.brought_release(
               SELECT d.bundle, d.version
                 FROM promote.deployment AS d
                WHERE d.project = i.project AND d.environment = i.environment AND d.component = i.component
-                 AND d.deployment = i.deployed_by
+                 AND d.deployment = COALESCE($7, i.deployed_by)
                LIMIT 1) AS run ON true
          CROSS JOIN LATERAL promote_internal.last_from_elsewhere(i.project, i.environment, i.component, $4) AS s
          WHERE i.project = $1 AND i.environment = $2 AND i.component = $3
@@ -203,9 +204,9 @@ CREATE FUNCTION promote_internal.brought_release(
                       AND (r.origin = 'rollback'
                            OR (r.version_constraint, r.release_channel) IS DISTINCT FROM (s.version_constraint, s.release_channel)));
     END;
-REVOKE ALL ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text) IS
-'From where the release was brought that a revision without a source would run: by the last promotion or fork before it, deployed or not. No row where that release runs already, or where somebody has chosen it since, by another constraint or channel or by going back';
+REVOKE ALL ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.brought_release(text, text, text, integer, text, text, integer) IS
+'From where the release was brought that a revision without a source would run: by the last promotion or fork before it, deployed or not. No row where that release runs already, by the deployment that is named (0: none; NULL: what runs now), or where somebody has chosen it since, by another constraint or channel or by going back';
 
 CREATE FUNCTION promote_internal.missing_references(
     project text, environment text, component text, bundle text, version text, coming jsonb)
@@ -402,81 +403,36 @@ REVOKE ALL ON FUNCTION promote_internal.destructive_changes(text, text, text, in
 COMMENT ON FUNCTION promote_internal.destructive_changes(text, text, text, integer) IS
 'What closes the gate "destructive": changes of a recorded plan that delete or replace what holds data';
 
-CREATE FUNCTION promote_internal.completed_runs(project text, environment text, component text)
-    RETURNS TABLE (digest bytea, rendered_digest bytea)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
-    BEGIN ATOMIC
-        SELECT (SELECT r.digest
-                  FROM promote.revision AS r
-                 WHERE r.project = $1 AND r.environment = $2 AND r.component = $3 AND r.revision = u.revision),
-               u.rendered_digest
-          FROM promote.deployment AS u
-         WHERE u.project = $1 AND u.environment = $2 AND u.component = $3
-           AND u.action <> 'PLAN' AND u.action = 'PROVISION' AND u.status = 'COMPLETED' AND u.started_at IS NOT NULL
-         ORDER BY u.project DESC, u.environment DESC, u.component DESC, u.started_at DESC;
-    END;
-REVOKE ALL ON FUNCTION promote_internal.completed_runs(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION promote_internal.completed_runs(text, text, text) IS
-'The configurations that an instance has run with, as they were desired and as they were rendered, the last first';
-
 CREATE FUNCTION promote_internal.unexpected_values(
     project text, environment text, component text, deployment integer, source_environment text,
     digest bytea, source_digest bytea)
     RETURNS TABLE (place bigint, path text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10
     BEGIN ATOMIC
-        SELECT leaf.place, leaf.path
+        SELECT n.place, n.path
           FROM (SELECT (SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $6) AS own,
                        (SELECT k.params FROM promote.config AS k WHERE k.project = $1 AND k.digest = $7) AS theirs
                 OFFSET 0) AS c
-         CROSS JOIN LATERAL (
-              SELECT x.value ->> 'path' AS path, x.value ->> 'change' AS change, x.value -> 'new' AS new_value,
-                     x.value ? 'sensitive' AS sensitive, x.place
-                FROM pg_catalog.jsonb_array_elements((
-                         SELECT d.diff
-                           FROM promote.deployment AS d
-                          WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4))
-                         WITH ORDINALITY AS x (value, place)
-               WHERE x.value ->> 'kind' IN ('param', 'parameter')
-              UNION ALL
-              -- where nothing was planned, what is desired is held against what was deployed
-              SELECT f.path, f.change, NULL, false, f.place
-                FROM promote.jsonb_leaf_diff(COALESCE((
-                         SELECT k.params
-                           FROM promote.config AS k
-                          WHERE k.project = $1
-                            AND k.digest = (SELECT r.digest
-                                              FROM promote.revision AS r
-                                             WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
-                                               AND r.revision = (SELECT i.deployed_revision
-                                                                   FROM promote.instance AS i
-                                                                  WHERE i.project = $1 AND i.environment = $2
-                                                                    AND i.component = $3))), '{}'), c.own)
-                         WITH ORDINALITY AS f (path, change, old_value, new_value, place)
-               WHERE $4 = 0) AS leaf
-         WHERE CASE leaf.change
-                   WHEN 'remove' THEN promote.jsonb_at_path(c.theirs, leaf.path) IS NULL
-                   ELSE promote.jsonb_at_path(c.theirs, leaf.path) = promote.jsonb_at_path(c.own, leaf.path)
-               END
-           AND EXISTS (SELECT FROM promote_internal.completed_runs($1, $5, $3))
-           -- the last runs are looked at first: mostly they have it
-           AND NOT EXISTS (
-                   SELECT
-                     FROM promote_internal.completed_runs($1, $5, $3) AS u
-                     LEFT JOIN LATERAL (
-                          SELECT promote.jsonb_at_path(k.params, leaf.path) AS value
-                            FROM promote.config AS k
-                           WHERE k.project = $1 AND k.digest = u.rendered_digest
-                           LIMIT 1) AS ran ON true
-                    WHERE CASE
-                              WHEN leaf.change = 'remove' THEN ran.value IS NULL
-                              WHEN leaf.sensitive THEN ran.value IS NOT NULL
-                              ELSE ran.value = leaf.new_value
-                                   OR (SELECT promote.jsonb_at_path(k.params, leaf.path)
-                                         FROM promote.config AS k
-                                        WHERE k.project = $1 AND k.digest = u.digest)
-                                      = promote.jsonb_at_path(c.own, leaf.path)
-                          END);
+         CROSS JOIN LATERAL promote_internal.never_ran($1, $5, $3, CASE WHEN $4 <> 0
+             THEN (SELECT d.diff
+                     FROM promote.deployment AS d
+                    WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4)
+             -- where nothing was planned, what is desired is held against what was deployed
+             ELSE (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('kind', 'param', 'path', f.path, 'change', f.change)
+                                               ORDER BY f.place)
+                     FROM promote.jsonb_leaf_diff(COALESCE((
+                              SELECT k.params
+                                FROM promote.config AS k
+                               WHERE k.project = $1
+                                 AND k.digest = (SELECT r.digest
+                                                   FROM promote.revision AS r
+                                                  WHERE r.project = $1 AND r.environment = $2 AND r.component = $3
+                                                    AND r.revision = (SELECT i.deployed_revision
+                                                                        FROM promote.instance AS i
+                                                                       WHERE i.project = $1 AND i.environment = $2
+                                                                         AND i.component = $3))), '{}'), c.own)
+                              WITH ORDINALITY AS f (path, change, old_value, new_value, place)) END,
+             c.own, COALESCE(c.theirs, '{}')) AS n;
     END;
 REVOKE ALL ON FUNCTION promote_internal.unexpected_values(text, text, text, integer, text, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.unexpected_values(text, text, text, integer, text, bytea, bytea) IS

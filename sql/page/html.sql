@@ -5,11 +5,11 @@ CREATE FUNCTION promote_internal.page_style() RETURNS text
     RETURN $css$
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b2430;--soft:#5a6675;--line:#d9dfe6;--band:#f4f6f9;--link:#0b5cad;
 --good:#146c2e;--good-band:#e3f4e8;--warn:#7a4b00;--warn-band:#fdf0d5;--bad:#a3181d;--bad-band:#fde7e7;--new:#146c2e;--old:#a3181d}
-@media(prefers-color-scheme:dark){:root{--paper:#12171e;--ink:#e5eaf0;--soft:#9aa7b6;--line:#2c3541;--band:#1a212b;--link:#7db8ff;
+@media screen and (prefers-color-scheme:dark){:root{--paper:#12171e;--ink:#e5eaf0;--soft:#9aa7b6;--line:#2c3541;--band:#1a212b;--link:#7db8ff;
 --good:#7fd897;--good-band:#14301d;--warn:#f0c069;--warn-band:#362a10;--bad:#ff9a9a;--bad-band:#3b1a1c;--new:#7fd897;--old:#ff9a9a}}
 *{box-sizing:border-box}
 html{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;background:var(--paper);color:var(--ink)}
-body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:64rem}
+body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:68rem}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:2rem 0 .5rem;padding-bottom:.25rem;border-bottom:1px solid var(--line)}
 h3{font-size:1rem;margin:1rem 0 .25rem}
@@ -17,25 +17,52 @@ p{margin:.5rem 0}
 a{color:var(--link)}
 a:focus-visible,summary:focus-visible,pre:focus-visible,.scroll:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 .soft{color:var(--soft)}
-i{font-style:normal}
+i,em{font-style:normal}
 .state{display:flex;gap:.6rem;align-items:baseline;margin:1rem 0;padding:.7rem 1rem;border-left:.35rem solid;border-radius:.25rem;font-weight:600}
-.state.good{background:var(--good-band);color:var(--good)}.state.warn{background:var(--warn-band);color:var(--warn)}.state.bad{background:var(--bad-band);color:var(--bad)}
+.state b{font-weight:700}
+.state.good{background:var(--good-band);color:var(--good)}.state.warn{background:var(--warn-band);color:var(--warn)}
+.state.bad{background:var(--bad-band);color:var(--bad)}.state.soft{background:var(--band)}
+ul,ol{list-style:none;margin:.5rem 0;padding:0}
+li{margin:.15rem 0;overflow-wrap:anywhere}
+p:not([class])+ul:not([class]){margin:0 0 .75rem 1.25rem;font-size:.92rem}
+li>span{color:var(--soft)}ul:not(.tiles)>li.bad,ul:not(.tiles)>li.bad>span{color:var(--bad);font-weight:600}
+li>b,p b{font-weight:500;overflow-wrap:anywhere}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,10rem),1fr));gap:.75rem;margin:1rem 0}
+.tiles li{margin:0;padding:.6rem .8rem;border:1px solid var(--line);border-left:.25rem solid;border-radius:.25rem;color:var(--ink)}
+.tiles span,.tiles b,.tiles em{display:block}
+.tiles span{font-size:.85rem}.tiles b{font-size:1.5rem;line-height:1.3;font-weight:600}.tiles em{font-weight:600}
+.tiles .good{border-left-color:var(--good)}.tiles .warn{border-left-color:var(--warn)}.tiles .bad{border-left-color:var(--bad)}
+.good em,.events .good i{color:var(--good)}.warn em,.events .warn i{color:var(--warn)}.bad em,.events .bad i{color:var(--bad)}
+.events li{display:grid;grid-template-columns:auto 1.75rem 1fr;margin:0;padding:.3rem 0}
+.events i{text-align:center}.events time{color:var(--soft);font-variant-numeric:tabular-nums}
+.events p{margin:0}.events span{color:var(--soft)}.events b{color:var(--ink);font-weight:600}
+q{display:block;color:var(--ink);font-style:italic;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:600}
-tbody th{color:var(--ink);font-weight:400}
-td.old,td.new,code,pre,tbody th{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85rem;overflow-wrap:anywhere}
+td,tbody th{overflow-wrap:anywhere}
+td{min-width:7rem}
+td.ours,td:empty{min-width:0;overflow-wrap:break-word}
+td.time{min-width:7.75rem}
+td.long{min-width:14rem}
+tbody th{color:var(--ink);font-weight:400;min-width:11.5rem}
+td.old,td.new,code,pre,tbody th{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85rem}
 td.old{color:var(--old);text-decoration:line-through;text-decoration-thickness:1px}td.new{color:var(--new)}
+td.heat{font-size:.85rem;min-width:9rem;border-left:2px solid var(--paper)}
+td.heat b,td.heat span{display:block}td.heat b{font-weight:600}
+td.soft{background:var(--band)}td.good{background:var(--good-band)}td.warn{background:var(--warn-band)}td.bad{background:var(--bad-band)}
+td.good b{color:var(--good)}td.warn b{color:var(--warn)}td.bad b{color:var(--bad)}
 .tag{display:inline-block;padding:0 .45rem;border-radius:.6rem;font-size:.78rem;font-weight:600;white-space:nowrap;border:1px solid}
-.tag.good{background:var(--good-band);color:var(--good)}.tag.warn{background:var(--warn-band);color:var(--warn)}.tag.bad{background:var(--bad-band);color:var(--bad)}.tag.soft{background:var(--band)}
-details{margin:.5rem 0}summary{cursor:pointer;color:var(--link)}
-pre{background:var(--band);border:1px solid var(--line);border-radius:.4rem;padding:.7rem 1rem;overflow-x:auto;white-space:pre-wrap}
-ul{list-style:none;margin:.5rem 0;padding:0}li{margin:.15rem 0;overflow-wrap:anywhere}li>span{color:var(--soft)}li>b{font-weight:500}
-footer{margin-top:3rem;color:var(--soft);font-size:.85rem;border-top:1px solid var(--line);padding-top:.5rem}
-@media(max-width:40rem){body{padding:1rem .75rem 2rem}th,td{padding:.35rem .4rem}}
-@media print{body{max-width:none;padding:0}details{display:block}a{color:inherit}.state,.tag,td{print-color-adjust:exact;-webkit-print-color-adjust:exact}h2{break-after:avoid}tr,li{break-inside:avoid}}
-svg{display:block;max-width:none}
+.tag.bad{background:var(--bad-band);color:var(--bad)}.tag.soft{background:var(--band)}
+details{margin:.5rem 0}td details{margin:0}td details[open]{min-width:18rem}
+summary{cursor:pointer;color:var(--link)}
+pre{background:var(--band);border:1px solid var(--line);border-radius:.4rem;padding:.7rem 1rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.25rem 2rem;margin:1rem 0}
+figure{margin:0;min-width:0}figure.wide{grid-column:1/-1}
+figcaption{font-size:.92rem;font-weight:600;overflow-wrap:anywhere}.wide figcaption{font-weight:400}.wide b{font-weight:600}
+.figures+.soft{margin-top:-.5rem;font-size:.85rem}
+svg{display:block}
 svg text{font:13px system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--ink)}
 svg .soft{fill:var(--soft)}
 svg .node rect{fill:var(--band);stroke:var(--line)}
@@ -44,11 +71,28 @@ svg .name{font-weight:600;font-size:14px}
 svg text.good{fill:var(--good)}svg text.warn{fill:var(--warn)}svg text.bad{fill:var(--bad)}
 svg path{fill:none;stroke:var(--soft);stroke-width:1.5}svg path.bad{stroke:var(--bad);stroke-dasharray:5 4}
 svg marker path{fill:var(--soft);stroke:none}
-td.heat{font-size:.85rem;min-width:9rem;border-left:2px solid var(--paper)}td.heat b,td.heat span{display:block}td.heat b{font-weight:600}td{min-width:7rem}td.ours{white-space:nowrap;min-width:0}p b{font-weight:500;overflow-wrap:anywhere}tbody th{min-width:9rem}td.heat.soft{background:var(--band)}
-td.good{background:var(--good-band)}td.warn{background:var(--warn-band)}td.bad{background:var(--bad-band)}
-td.good b{color:var(--good)}td.warn b{color:var(--warn)}td.bad b{color:var(--bad)}
-svg rect.bar{fill:var(--link)}
-svg text.value{font-variant-numeric:tabular-nums}
+svg line{stroke:var(--line)}
+.plot text,.strip text{font-size:12px;font-variant-numeric:tabular-nums}
+.plot rect{fill:var(--link)}.strip .good rect{fill:var(--good)}.strip .bad rect{fill:var(--bad)}
+@media(max-width:40rem){
+body{padding:1rem .75rem 2rem}
+thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+tbody tr{display:grid;padding:.5rem 0;border-bottom:1px solid var(--line)}
+td details[open]{min-width:0}
+tbody th,tbody td{display:block;min-width:0;padding:.15rem 0;border:0}
+tbody th{order:-1;font-weight:600}
+tbody td{position:relative;padding-left:7.5rem;min-height:1.7rem}
+tbody td:empty{display:none}
+tbody td::before{content:attr(data-of);position:absolute;left:0;width:7rem;font:600 .85rem/1.6 system-ui,"DejaVu Sans",sans-serif;color:var(--soft)}
+tbody td.heat{border:0;padding-left:8rem;margin-top:2px}tbody td.heat::before{left:.5rem}
+}
+@media print{
+:root{color-scheme:light}
+body{max-width:none;padding:0}
+main>details::details-content{content-visibility:visible;block-size:auto}
+.state,.tag,.tiles li,td,rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+h2,h3{break-after:avoid}tr,li,figure{break-inside:avoid}
+}
 $css$;
 GRANT EXECUTE ON FUNCTION promote_internal.page_style() TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.page_style() IS
@@ -132,8 +176,12 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
                        CASE WHEN p.blocked IS NULL THEN 'soft' ELSE 'bad' END)
               FROM path AS p
              UNION ALL
-            SELECT 3, 0, p.place, pg_catalog.jsonb_build_array('item', 'From ', p.source, ' to ', p.destination, ': ', p.words)
+            -- how many may go on, and a line for each reason why others may not
+            SELECT 3, p.place, w.place, CASE w.place
+                   WHEN 1 THEN pg_catalog.jsonb_build_array('text', 'From ', p.source, ' to ', p.destination, ': ', w.line)
+                   ELSE pg_catalog.jsonb_build_array('item', '', w.line) END
               FROM path AS p
+             CROSS JOIN LATERAL pg_catalog.string_to_table(p.words, '; ') WITH ORDINALITY AS w (line, place)
              UNION ALL
             SELECT 4, 0, 0, pg_catalog.jsonb_build_array('heading', 'What is where')
              UNION ALL
@@ -177,6 +225,8 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
                      WHERE d.project = $1 AND d.status IN ('PROPOSED', 'APPROVED', 'PENDING', 'RUNNING')
                      ORDER BY d.created_at, i.name LIMIT 1000) AS q
              UNION ALL
+            SELECT 6, c.place, 0, c.words FROM promote_internal.calendar_blocks($1) AS c
+             UNION ALL
             SELECT 9, 0, 0, promote_internal.page_note()
         ) AS b (section, place, inner_place, words);
     END;
@@ -214,10 +264,10 @@ CREATE FUNCTION promote_internal.audit_blocks(of_subject text) RETURNS jsonb
                        || CASE WHEN pg_catalog.count(*) > 1000 THEN ', of which 1000 are shown' ELSE '' END || '.')
               FROM link
              UNION ALL
-            SELECT 3, 2, '["columns", "Link*", "When*", "Event", "Who", "Facts", "Hash*"]'
+            SELECT 3, 2, '["columns", "Link*", "When*", "Event", "What", "Who", "Facts+", "Hash*"]'
              UNION ALL
             SELECT 3, 2 + a.place, pg_catalog.jsonb_build_array('row', a.seq::text, promote_internal.time_words(a.at), a.event,
-                       a.actor || CASE WHEN a.database_role = a.actor THEN '' ELSE ' as ' || a.database_role END, a.data::text,
+                       promote_internal.event_text(a.event, a.data), a.actor || CASE WHEN a.database_role = a.actor THEN '' ELSE ' as ' || a.database_role END, a.data::text,
                        pg_catalog.left(pg_catalog.encode(a.hash, 'hex'), 12))
               FROM (SELECT l.*, pg_catalog.row_number() OVER (ORDER BY l.seq DESC) AS place FROM link AS l
                      ORDER BY l.seq DESC LIMIT 1000) AS a
@@ -235,7 +285,7 @@ CREATE FUNCTION promote.pipeline_html(project text) RETURNS text
         promote_internal.page_project($1, (SELECT p.project::text FROM promote.project AS p WHERE p.project = $1))));
 REVOKE ALL ON FUNCTION promote.pipeline_html(text) FROM PUBLIC;
 COMMENT ON FUNCTION promote.pipeline_html(text) IS
-'A project as a page of HTML, by the rights of whoever asks: paths and what blocks them, what is where and how far behind, what waits';
+'A project as a page of HTML, by the rights of whoever asks: paths and what blocks them, what is where and how far behind, what waits, and the calendar of the next weeks';
 
 CREATE FUNCTION promote.audit_html(subject text) RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED

@@ -46,15 +46,7 @@ CREATE FUNCTION promote_internal.plan_blocks(of_project text, of_environment tex
                    f.source_commit,
                    d.action <> 'PLAN' AND d.status IN ('PROPOSED', 'PENDING', 'APPROVED', 'RUNNING')
                        OR d.action = 'PLAN' AND d.status NOT IN ('FAILED', 'ABORTED', 'REJECTED') AS is_open,
-                   (SELECT pg_catalog.jsonb_agg(CASE WHEN u.leaf IS NULL THEN e.value ELSE e.value || '{"unexpected": true}' END
-                                                ORDER BY e.ordinality)
-                      FROM pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS e
-                      LEFT JOIN promote.config_changes AS u
-                        ON u.instance = i.name AND u.deployment = d.deployment AND u.leaf = e.ordinality AND u.unexpected
-                           -- where upstream never ran at all that would be said of everything, and tell nothing
-                           AND EXISTS (SELECT FROM promote.deployment AS p
-                                        WHERE p.project = d.project AND p.environment = r.source_environment
-                                          AND p.component = d.component AND p.action = 'PROVISION' AND p.status = 'COMPLETED')) AS marked
+                   promote_internal.marked_diff(d.project, d.environment, d.component, d.deployment) AS marked
               FROM promote.deployment AS d
               JOIN promote.instance AS i
                 ON i.project = d.project AND i.environment = d.environment AND i.component = d.component

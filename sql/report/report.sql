@@ -6,6 +6,27 @@ CREATE FUNCTION promote.format_diff(diff jsonb, replaces boolean DEFAULT false, 
 COMMENT ON FUNCTION promote.format_diff(jsonb, boolean, integer) IS
 'A diff as text in the manner of terraform plan: + added, ~ changed, - removed, and a line that counts; replaces says that a change of an immutable value forces replacement, and revision of which one the diff is: what waits since another one is marked';
 
+CREATE FUNCTION promote_internal.marked_diff(
+    of_project text, of_environment text, of_component text, of_deployment integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT (SELECT COALESCE(pg_catalog.jsonb_agg(
+                           CASE WHEN n.place IS NULL THEN e.entry ELSE e.entry || '{"unexpected": true}' END ORDER BY e.place),
+                           '[]')
+                  FROM pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS e (entry, place)
+                  LEFT JOIN promote_internal.never_ran(d.project, r.source_environment, d.component,
+                      -- what comes from nowhere else is compared with nothing
+                      CASE WHEN r.source_environment <> d.environment THEN d.diff END, c.params, NULL) AS n USING (place))
+          FROM promote.deployment AS d
+          JOIN promote.revision AS r
+            ON r.project = d.project AND r.environment = d.environment AND r.component = d.component AND r.revision = d.revision
+          JOIN promote.config AS c ON c.project = r.project AND c.digest = r.digest
+         WHERE d.project = $1 AND d.environment = $2 AND d.component = $3 AND d.deployment = $4;
+    END;
+REVOKE ALL ON FUNCTION promote_internal.marked_diff(text, text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.marked_diff(text, text, text, integer) IS
+'The diff of a deployment, in which the leaves are marked as unexpected that have not run like that where the revision was promoted from. Where nothing ever ran there that would be said of all, and tell nothing: none is marked';
+
 CREATE FUNCTION promote_internal.deployment_text(
     of_project text, of_environment text, of_component text, of_deployment integer) RETURNS SETOF text
     LANGUAGE sql STABLE ROWS 1
@@ -16,7 +37,7 @@ CREATE FUNCTION promote_internal.deployment_text(
                || COALESCE(release.line, '')
                || CASE WHEN d.destructive THEN E'\nWhat runs would be replaced: an immutable value of it changes.' ELSE '' END
                || COALESCE(running.line, '')
-               || E'\n\n' || promote.format_diff(marked.diff, d.destructive, d.revision)
+               || E'\n\n' || promote.format_diff(promote_internal.marked_diff($1, $2, $3, $4), d.destructive, d.revision)
                || COALESCE(recorded.lines, '')
                || COALESCE(overridden.lines, '')
           FROM promote.deployment AS d
@@ -38,25 +59,6 @@ CREATE FUNCTION promote_internal.deployment_text(
                  AND run.deployment = i.deployed_by
                  AND d.deployment > run.deployment AND d.revision <> run.revision
                  AND d.base_deployment IS DISTINCT FROM run.deployment LIMIT 1) AS running ON true
-          -- with a flag where upstream never ran with that value; where it never ran at all that would be said of
-          -- everything, and tell nothing
-         CROSS JOIN LATERAL (
-              SELECT COALESCE(pg_catalog.jsonb_agg(
-                         CASE WHEN u.leaf IS NULL THEN e.value ELSE e.value || '{"unexpected": true}' END
-                         ORDER BY e.ordinality), d.diff) AS diff
-                FROM pg_catalog.jsonb_array_elements(d.diff) WITH ORDINALITY AS e
-                LEFT JOIN (
-                    SELECT c.leaf FROM promote.config_changes AS c
-                     WHERE c.instance = i.name AND c.deployment = d.deployment AND c.unexpected
-                       AND EXISTS (
-                           SELECT FROM promote.revision AS r
-                             JOIN promote.deployment AS p
-                               ON p.project = r.project AND p.environment = r.source_environment
-                                  AND p.component = r.component
-                            WHERE r.project = d.project AND r.environment = d.environment
-                              AND r.component = d.component AND r.revision = d.revision
-                              AND p.action = 'PROVISION' AND p.status = 'COMPLETED')) AS u
-                  ON u.leaf = e.ordinality) AS marked
           -- what a worker recorded of the plan, or of the one that a PROVISION follows
           LEFT JOIN LATERAL (
               SELECT E'\n\n' || promote.format_plan_changes((

@@ -229,47 +229,66 @@ entry_new(const Entry *entry)
 typedef struct EntryField
 {
 	const char *key;
+	int			length;			/* of the key */
 	JsonbValue	value;
 } EntryField;
 
-/* A C string as a field. */
-static EntryField
-text_field(const char *key, const char *text)
+#define FIELD(key, value) (EntryField) {key, sizeof(key) - 1, value}
+
+/* A number that was made a jsonb's: most entries of a diff are since the same revision. */
+typedef struct KeptNumber
 {
-	return (EntryField) {key, json_string(text, strlen(text))};
+	int32		number;			/* 0: none yet */
+	Numeric		numeric;
+} KeptNumber;
+
+/* A number as a value, which is made anew only if it is not the one before. */
+static JsonbValue
+kept_value(KeptNumber *kept, int32 number)
+{
+	if (kept->number != number)
+		*kept = (KeptNumber) {number, int64_to_numeric(number)};
+	return (JsonbValue) {.type = jbvNumeric,.val.numeric = kept->numeric};
 }
 
-/* A side of an entry as a field, as it is shown. */
-static EntryField
-side_field(const char *key, const JsonbValue *value, uint32 flags)
+/* A C string as a value. */
+static JsonbValue
+text_value(const char *text)
+{
+	return json_string(text, strlen(text));
+}
+
+/* A side of an entry as a value, as it is shown. */
+static JsonbValue
+side_value(const JsonbValue *value, uint32 flags)
 {
 	JsonbValue	mask;
 
-	return (EntryField) {key, *mask_shown(value, flags, &mask)};
+	return *mask_shown(value, flags, &mask);
 }
 
 /* List the fields of an entry, in the order of jsonb's keys; returns how many there are. */
 static int
-list_fields(const Entry *entry, EntryField *fields)
+list_fields(const Entry *entry, KeptNumber *since, EntryField *fields)
 {
 	const JsonbValue yes = {.type = jbvBool,.val.boolean = true};
 	int			count = 0;
 
 	if (entry->has_new)
-		fields[count++] = side_field("new", &entry->new_value, entry->flags);
+		fields[count++] = FIELD("new", side_value(&entry->new_value, entry->flags));
 	if (entry->has_old)
-		fields[count++] = side_field("old", &entry->old_value, entry->flags);
-	fields[count++] = text_field("kind", entry_kind_name(entry));
-	fields[count++] = text_field("path", entry->path);
+		fields[count++] = FIELD("old", side_value(&entry->old_value, entry->flags));
+	fields[count++] = FIELD("kind", text_value(entry_kind_name(entry)));
+	fields[count++] = FIELD("path", text_value(entry->path));
 	if (entry->since > 0)
-		fields[count++] = (EntryField) {"since", {.type = jbvNumeric,.val.numeric = int64_to_numeric(entry->since)}};
-	fields[count++] = text_field("change", entry_change(entry));
+		fields[count++] = FIELD("since", kept_value(since, entry->since));
+	fields[count++] = FIELD("change", text_value(entry_change(entry)));
 	if (entry->reverts)
-		fields[count++] = (EntryField) {"reverts", json_view(entry->reverts)};
+		fields[count++] = FIELD("reverts", json_view(entry->reverts));
 	if (entry->flags & SCHEMA_IMMUTABLE)
-		fields[count++] = (EntryField) {"immutable", yes};
+		fields[count++] = FIELD("immutable", yes);
 	if (entry->flags & SCHEMA_SENSITIVE)
-		fields[count++] = (EntryField) {"sensitive", yes};
+		fields[count++] = FIELD("sensitive", yes);
 	return count;
 }
 
@@ -279,15 +298,15 @@ list_fields(const Entry *entry, EntryField *fields)
  * true), since, and reverts.
  */
 static void
-write_entry(JsonWriter *writer, const Entry *entry)
+write_entry(JsonWriter *writer, const Entry *entry, KeptNumber *since)
 {
 	EntryField	fields[9];
-	int			count = list_fields(entry, fields);
+	int			count = list_fields(entry, since, fields);
 	JsonWriterFrame frame;
 
 	json_open_object(writer, &frame, count);
 	for (int i = 0; i < count; i++)
-		json_write_key(writer, fields[i].key, strlen(fields[i].key));
+		json_write_key(writer, fields[i].key, fields[i].length);
 	for (int i = 0; i < count; i++)
 		json_write_value(writer, &fields[i].value);
 	json_close(writer);
@@ -309,13 +328,14 @@ entries_document(const Entries *entries)
 {
 	JsonWriter	writer;
 	JsonWriterFrame frame;
+	KeptNumber	since = {0};
 
 	json_writer_init(&writer, 0);
 	json_open_array(&writer, &frame, entries->count);
 	for (Size i = 0; i < entries->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		write_entry(&writer, &entries->list[i]);
+		write_entry(&writer, &entries->list[i], &since);
 	}
 	json_close(&writer);
 	return json_writer_finish(&writer);

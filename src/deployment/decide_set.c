@@ -15,9 +15,9 @@
 #include "base/attempt.h"
 #include "base/batch.h"
 #include "deployment/deploy.h"
+#include "gate/window.h"
 #include "registry/instance.h"
 #include "registry/rescue.h"
-#include "registry/rule_hold.h"
 #include "registry/set.h"
 
 PG_FUNCTION_INFO_V1(promote_approve_many);
@@ -225,7 +225,7 @@ decide_set(FunctionCallInfo fcinfo, Decision *decision)
 	if (decision->approved)
 	{
 		sql_enter(&sql);
-		set_lock(&sql, &set, set.left, set.left_count, rule_hold_cases);
+		set_lock(&sql, &set, set.left, set.left_count, window_hold_cases);
 		sql_leave(&sql);
 	}
 	for (int first = 0; first < set.left_count; first += SET_BATCH)

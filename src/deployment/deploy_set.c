@@ -22,9 +22,9 @@
 #include "deployment/deploy_set.h"
 #include "deployment/step.h"
 #include "gate/gate.h"
+#include "gate/window.h"
 #include "promotion/recording.h"
 #include "registry/instance.h"
-#include "registry/rule_hold.h"
 #include "registry/set.h"
 
 PG_FUNCTION_INFO_V1(promote_plan_many);
@@ -378,7 +378,7 @@ lock_set(Deploying *deploying)
 	sql_enter(&sql);
 	sql.reads = deploying->previews;
 	set_lock(&sql, set, set->left, set->left_count, deploying->previews ? instances_find :
-			 deploying->action == ACTION_PLAN ? set_lock_instances : rule_hold_cases);
+			 deploying->action == ACTION_PLAN ? set_lock_instances : window_hold_cases);
 	sql_leave(&sql);
 	set_order(set);
 }

@@ -113,7 +113,7 @@ require_unused(const InstanceKey *key, const List *instances)
 				(errcode(PM_STILL_USED),
 				 errmsg("environment \"%s-%s\" is still used", key->project, key->environment),
 				 errdetail_internal("%s", lines.data),
-				 errhint("Decommission what runs, by promote.decommission_environment, and end what is open: promote.abort_deployment, promote.cancel_request.")));
+				 errhint("Decommission what runs, by promote.decommission_environment, and end what is open: promote.abort_environment, promote.cancel_request.")));
 }
 
 /* What the generation's row says of its instances: of each the first and the last revision. */

@@ -406,6 +406,19 @@ lock_names(const Sql *sql, const Fork *fork)
 	sql_call(sql, &keep, SQL_LOCK, SQL_CALL(AS_ENVIRONMENT(fork->source)));
 }
 
+/* Lock the instances that are copied, against updates, if they come before those of the destination. */
+static void
+lock_sources(const Sql *sql, const Fork *fork)
+{
+	InstanceKey *keys = palloc(Max(fork->set.count, 1) * sizeof(InstanceKey));
+
+	if (fork->set.count == 0 || strcmp(fork->source->environment, fork->destination->environment) > 0)
+		return;
+	for (int i = 0; i < fork->set.count; i++)
+		keys[i] = (InstanceKey) {fork->source->project, fork->source->environment, fork->scope.list[i].component};
+	(void) instances_lock(sql, keys, fork->set.count, false);
+}
+
 /* Tell the chains of instances that begin anew. */
 static void
 tell_opened(const Sql *sql, const Fork *fork, const SqlRows *opened, int32 generation)
@@ -470,6 +483,8 @@ open_environment(const Sql *sql, const Fork *fork)
 	guarded_run(sql, &parameters, AS_ENVIRONMENT(fork->source), AS_TEXT(key->environment), AS_JSONB(fork->parameters));
 	for (int i = 0; i < fork->set.count; i++)
 		components = lappend(components, fork->scope.list[i].component);
+	if (generation > 1)
+		lock_sources(sql, fork);
 	environment_lock_instances(sql, key);
 	/* what was written while it was archived by whoever did not know that yet */
 	if (generation > 1)

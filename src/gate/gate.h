@@ -53,6 +53,17 @@ typedef struct GateKnown
 	bool		rules;			/* are there approval rules for it? */
 } GateKnown;
 
+/*
+ * Says that a case is judged as things were at its time, of what was carried
+ * out since, and not as they are.  Gates that look at the source or at what ran
+ * have to heed it; report/backtest.c asks no others.
+ */
+typedef struct GatePast
+{
+	int32		running;		/* PROVISION that the instance ran by; 0: it ran nothing */
+	const char *untold;			/* why history does not tell what a gate has asked; NULL: it does */
+} GatePast;
+
 /* What is judged, read once. */
 typedef struct GateCase
 {
@@ -88,6 +99,7 @@ typedef struct GateCase
 	TimestampTz now;
 	struct WindowSet *windows;	/* stops, freezes and change windows; NULL: not read yet, see window.c */
 	const GateKnown *known;		/* NULL: nothing was read before */
+	GatePast   *past;			/* NULL: it is judged as things are */
 	List	   *blockers;		/* of Blocker *, in order */
 } GateCase;
 
@@ -113,6 +125,7 @@ typedef struct Blocker
 	const char *liftable_by;	/* NULL: time alone */
 	bool		overridable;
 	bool		overridden;
+	bool		broken;			/* is something wrong with the policy that should have judged? */
 	int32		override_deployment;	/* the override's key; 0: none */
 	int32		override;
 } Blocker;
@@ -199,6 +212,9 @@ extern void gate_dependency(const Sql *sql, GateCase *gate);
 /* gate/policy.c */
 extern void gate_policies(const Sql *sql, GateCase *gate);
 extern void policy_require_function(Oid role, const char *name);
+extern void policy_require_text(const Sql *sql, const char *body);
+extern bool policy_judge(const Sql *sql, GateCase *gate, const char *name);
+extern void policy_judge_text(const Sql *sql, GateCase *gate, const char *body);
 
 /* gate/approval.c */
 extern void gate_approval(const Sql *sql, GateCase *gate);

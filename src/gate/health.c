@@ -34,7 +34,10 @@ typedef struct Health
 	int32		revision;		/* 0: what the instance desires */
 } Health;
 
-/* Take the name of a check.  Rules that require it name it letter for letter, so white space around it is refused. */
+/*
+ * Take the name of a check.  Rules that require it name it letter for letter, so
+ * white space around it is refused.
+ */
 static char *
 argument_check(FunctionCallInfo fcinfo, int argument)
 {
@@ -263,11 +266,36 @@ typedef struct Soak
 	TimestampTz since;			/* it has run that without a break; GATE_NO_TIME: it does not */
 	TimestampTz unhealthy_at;	/* last report of ill health since; GATE_NO_TIME: none */
 	char	   *failing;		/* a check whose last report that is; NULL: none */
+	char	   *untold;			/* of what was: why history does not tell; NULL: it does */
 } Soak;
 
 static const SqlField soak_fields[] = {
 	SQL_FIELDS(Soak, "s", failed, revision, version, same, since, unhealthy_at, failing)
 };
+
+static const SqlField past_soak_fields[] = {
+	SQL_FIELDS(Soak, "s", failed, revision, version, same, since, unhealthy_at, failing, untold)
+};
+
+/* Read what the source has been through: by now, or by the time that a case of the past is judged for. */
+static bool
+read_soak(const Sql *sql, const GateCase *gate, Soak *soak)
+{
+	static Statement read = SQL_ROWS(soak_fields, "SELECT $* FROM promote_internal.soak($1, $2, $3, $4, $5) AS s");
+	static Statement read_past = SQL_ROWS(past_soak_fields,
+										  "SELECT $* FROM promote_internal.soak_at($1, $2, $3, $4, $5, $6) AS s");
+	SqlRows		rows;
+
+	soak->untold = NULL;
+	if (gate->past)
+		rows = sql_read(sql, &read_past, AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment),
+						AS_TEXT(gate->key.component), AS_BYTEA(gate->source_digest), AS_TEXT(gate->version),
+						AS_TIME(gate->at));
+	else
+		rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment),
+						AS_TEXT(gate->key.component), AS_BYTEA(gate->source_digest), AS_TEXT(gate->version));
+	return sql_row(&rows, 0, soak);
+}
 
 /* Why the source is not soaking what was promoted; NULL: it is. */
 static char *
@@ -310,10 +338,8 @@ block_soaking(GateCase *gate, const Soak *soak, const char *source)
 void
 gate_soak(const Sql *sql, GateCase *gate)
 {
-	static Statement read = SQL_ROWS(soak_fields, "SELECT $* FROM promote_internal.soak($1, $2, $3, $4, $5) AS s");
 	Interval	none = {0};
 	Soak		soak;
-	SqlRows		rows;
 	char	   *source;
 	char	   *problem;
 
@@ -326,10 +352,13 @@ gate_soak(const Sql *sql, GateCase *gate)
 		block_soaking(gate, &(Soak) {.since = gate->now,.unhealthy_at = GATE_NO_TIME}, gate_source_name(gate));
 		return;
 	}
-	rows = sql_read(sql, &read, AS_TEXT(gate->key.project), AS_TEXT(gate->source_environment),
-					AS_TEXT(gate->key.component), AS_BYTEA(gate->source_digest), AS_TEXT(gate->version));
-	if (!sql_row(&rows, 0, &soak))
+	if (!read_soak(sql, gate, &soak))
 		return;
+	if (soak.untold)
+	{
+		gate->past->untold = soak.untold;
+		return;
+	}
 	source = gate_source_name(gate);
 	problem = soaks_nothing(gate, &soak, source);
 	if (problem)

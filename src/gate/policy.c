@@ -61,11 +61,13 @@ typedef struct Policy
 	char	   *function;		/* as the row names it */
 	char	   *code;
 	int32		timeout;		/* milliseconds, at least one */
+	bool		enabled;
+	const char *body;			/* a query in the function's place, which no row has; NULL: none */
 } Policy;
 
 static const SqlField policy_fields[] = {
 	SQL_FIELD(Policy, name, "p.policy"),
-	SQL_FIELDS(Policy, "p", function, code),
+	SQL_FIELDS(Policy, "p", function, code, enabled),
 	SQL_FIELD(Policy, timeout, "GREATEST((EXTRACT(epoch FROM p.timeout) * 1000)::integer, 1)")
 };
 
@@ -232,6 +234,13 @@ schema_owner(Oid function)
 	return owner == ROLE_PG_DATABASE_OWNER ? role_of(DATABASEOID, MyDatabaseId, Anum_pg_database_datdba) : owner;
 }
 
+/* Do the function and its schema belong to roles that all callers trust? */
+static bool
+is_of_trusted(Oid function)
+{
+	return is_trusted(role_of(PROCOID, function, Anum_pg_proc_proowner)) && is_trusted(schema_owner(function));
+}
+
 /*
  * Refuse a function that a role may not make a policy of, PM_INVALID_POLICY.  A
  * policy runs in the session of whoever deploys, who has not chosen it.  So a role
@@ -250,7 +259,7 @@ policy_require_function(Oid role, const char *name)
 	{
 		if (!may_execute(role, function))
 			problem = "you may not execute it";
-		else if (!is_trusted(role_of(PROCOID, function, Anum_pg_proc_proowner)) || !is_trusted(schema_owner(function)))
+		else if (!is_of_trusted(function))
 			problem = "it, or its schema, is not owned by who owns the tables, or a superuser, and only these name such a function";
 	}
 	if (problem)
@@ -429,39 +438,74 @@ prepare_call(Oid function)
 	return plan;
 }
 
-/* Ask the function; the reasons are allocated in the given context. */
+/* The plan of a query that stands in a function's place, for this call alone. */
+static SPIPlanPtr
+prepare_text(const char *body)
+{
+	Oid			types[] = {TEXTOID, INT4OID, TIMESTAMPTZOID};
+	SPIPlanPtr	plan;
+
+	/* a comment at the end of the query ends with its line */
+	plan = SPI_prepare_cursor(psprintf("SELECT b.code::text, b.message::text, b.since::timestamptz, b.until::timestamptz,"
+									   " b.liftable_by::text, b.overridable::boolean FROM (%s\n)"
+									   " AS b (code, message, since, until, liftable_by, overridable)", body),
+							  lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (!SPI_is_cursor_plan(plan))
+		ereport(ERROR,
+				(errcode(PM_INVALID_POLICY),
+				 errmsg("it is not one query"),
+				 errdetail("What stands in a policy's place is a single SELECT."),
+				 errhint("Leave out what comes before or behind it.")));
+	return plan;
+}
+
+/*
+ * Ask the function, or the query in its place; without a case only prepare it.  The
+ * reasons are allocated in the given context.
+ */
 static List *
 ask_function(const GateCase *gate, const Policy *policy, Oid function, MemoryContext context)
 {
 	/* its fields alone are used, to read the rows; what runs is prepare_call's statement */
 	static Statement answer = SQL_ROWS(reason_fields, "SELECT $* FROM promote.blockers($1, $2, $3) AS b");
-	int32		deployment = gate->deployment != 0 ? gate->deployment : gate->plan;
-	Datum		values[] = {
-		CStringGetTextDatum(gate->instance), Int32GetDatum(deployment), TimestampTzGetDatum(gate->at)
-	};
-	SqlRows		rows;
-	List	   *reasons;
+	int32		deployment = gate == NULL ? 0 : gate->deployment != 0 ? gate->deployment : gate->plan;
+	List	   *reasons = NIL;
+	SPIPlanPtr	plan;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_plan(prepare_call(function), values, deployment == 0 ? " n " : NULL, true, MAX_REASONS + 1) < 0)
-		elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
-	MemoryContextSwitchTo(context);
-	rows = sql_fetched(&answer);
-	reasons = sql_list(&rows, sizeof(Reason));
+	plan = policy->body ? prepare_text(policy->body) : prepare_call(function);
+	if (gate)
+	{
+		Datum		values[] = {
+			CStringGetTextDatum(gate->instance), Int32GetDatum(deployment), TimestampTzGetDatum(gate->at)
+		};
+		SqlRows		rows;
+
+		if (SPI_execute_plan(plan, values, deployment == 0 ? " n " : NULL, true, MAX_REASONS + 1) < 0)
+			elog(ERROR, "policy failed: %s", SPI_result_code_string(SPI_result));
+		MemoryContextSwitchTo(context);
+		rows = sql_fetched(&answer);
+		reasons = sql_list(&rows, sizeof(Reason));
+	}
 	SPI_finish();
 	MemoryContextSwitchTo(context);
 	return reasons;
 }
 
-/* Whose rights a policy has: the caller's, or its owner's where the caller is a superuser and the owner is not. */
+/*
+ * Whose rights a policy has: the caller's, or its owner's where the caller is a
+ * superuser and the owner is not.  A query (no function) is the caller's own.
+ */
 static Oid
 whose_rights(Oid function)
 {
 	HeapTuple	tuple;
 	Oid			owner;
 
-	if (!superuser_arg(session_role()))
+	if (!superuser_arg(session_role()) || !OidIsValid(function))
 		return session_role();
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
@@ -566,9 +610,12 @@ passes_through(const ErrorData *error, const Run *run, bool timed_out)
 static void
 block_policy(GateCase *gate, const Policy *policy, const char *message)
 {
-	gate_block(gate, policy->code, NULL, GATE_NO_TIME, GATE_NO_TIME,
-			   psprintf("whoever mends or disables policy \"%s\"", policy->name),
-			   psprintf("policy \"%s\" %s", policy->name, message))->overridable = false;
+	Blocker    *blocker = gate_block(gate, policy->code, NULL, GATE_NO_TIME, GATE_NO_TIME,
+									 psprintf("whoever mends or disables policy \"%s\"", policy->name),
+									 psprintf("policy \"%s\" %s", policy->name, message));
+
+	blocker->overridable = false;
+	blocker->broken = true;
 }
 
 /* Block because a policy ended with an error. */
@@ -626,13 +673,18 @@ refuse_recursion(const Policy *policy, Oid function)
 static void
 judge_policy(GateCase *gate, const Policy *policy)
 {
-	const char *problem;
-	Run			run = {.outer = running,.policy = policy,.function = find_function(policy->function, &problem)};
+	const char *problem = NULL;
+	Run			run = {.outer = running,.policy = policy};
 	ErrorData  *error;
 	bool		timed_out = false;
 
-	if (problem == NULL && !is_uncalled() && !may_execute(session_role(), run.function))
+	if (policy->body == NULL)
+		run.function = find_function(policy->function, &problem);
+	if (policy->body == NULL && problem == NULL && !is_uncalled() && !may_execute(session_role(), run.function))
 		problem = "permission denied";
+	/* a row that is not enabled may name what no caller would ask */
+	if (policy->body == NULL && problem == NULL && !policy->enabled && !is_of_trusted(run.function))
+		problem = "it, or its schema, is not owned by who owns the tables, or a superuser, and the policy is not enabled";
 	if (problem || is_uncalled())
 	{
 		block_policy(gate, policy, problem ?
@@ -673,4 +725,76 @@ gate_policies(const Sql *sql, GateCase *gate)
 		CHECK_FOR_INTERRUPTS();
 		judge_policy(gate, lfirst(cell));
 	}
+}
+
+/* ---- of what was ---- */
+
+#define TEXT_TIMEOUT_MS 1000	/* as promote.policy has it where nothing is said */
+
+/* A query in a policy's place. */
+static Policy
+policy_of_text(const char *body)
+{
+	return (Policy) {.name = "body",.code = "policy",.timeout = TEXT_TIMEOUT_MS,.enabled = true,.body = body};
+}
+
+/*
+ * Let one policy judge a case, enabled or not.  False: the instance is not in its
+ * scope.  The policy was found before: a row that is gone since judges nothing.
+ */
+bool
+policy_judge(const Sql *sql, GateCase *gate, const char *name)
+{
+	static Statement read = SQL_ROWS(policy_fields, "SELECT $* FROM promote.policy AS p WHERE p.policy = $1"
+									 " AND p.selector <@ $2");
+	SqlRows		rows = sql_read(sql, &read, AS_TEXT(name), AS_JSONB(gate->attributes));
+	Policy		policy = {.name = NULL};
+
+	if (!sql_row(&rows, 0, &policy))
+		return false;
+	judge_policy(gate, &policy);
+	return true;
+}
+
+/* Let a query judge a case as a policy would. */
+void
+policy_judge_text(const Sql *sql, GateCase *gate, const char *body)
+{
+	Policy		policy = policy_of_text(body);
+
+	judge_policy(gate, &policy);
+}
+
+/*
+ * Refuse a query that cannot stand in a policy's place, PM_INVALID_POLICY: one
+ * that does not parse, and any where the caller has not passed it himself.  In a
+ * SECURITY DEFINER function nobody could tell whose the query is, and so by whose
+ * rights it is to run.
+ */
+void
+policy_require_text(const Sql *sql, const char *body)
+{
+	Policy		policy = policy_of_text(body);
+	Run			run = {.outer = running,.policy = &policy};
+	bool		timed_out = false;
+	ErrorData  *error;
+
+	if (is_uncalled() || sql->user != session_role())
+		ereport(ERROR,
+				(errcode(PM_INVALID_POLICY),
+				 errmsg("a query cannot be asked here"),
+				 errdetail("It runs with the rights of the session, and the code that asks runs with other rights."),
+				 errhint("Ask outside of the function that is SECURITY DEFINER, or let a policy be registered.")));
+	refuse_recursion(&policy, InvalidOid);
+	error = run_policy(NULL, &run, &timed_out);
+	if (error && passes_through(error, &run, timed_out))
+		ReThrowError(error);
+	if (cancelled_from_outside)
+		pass_cancel(&run);
+	if (error || timed_out)
+		ereport(ERROR,
+				(errcode(PM_INVALID_POLICY),
+				 errmsg("that query cannot stand in a policy's place"),
+				 errdetail("It is refused: %s.", timed_out || error->message == NULL ? "it takes too long" : error->message),
+				 errhint("Write a SELECT of code, message, since, until, liftable_by and overridable, of $1 (the instance), $2 (the deployment) and $3 (the time).")));
 }

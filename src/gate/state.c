@@ -96,11 +96,11 @@ gate_source_in_sync(const Sql *sql, GateCase *gate)
 static bool
 is_proven(const Sql *sql, const GateCase *gate)
 {
-	static Statement read = {"SELECT FROM promote_internal.proving_runs($1, $2, $3, $4, $5, $6, $7, $8) AS r LIMIT 1"};
+	static Statement read = {"SELECT FROM promote_internal.proving_runs($1, $2, $3, $4, $5, $6, $7, $8, $9) AS r LIMIT 1"};
 
 	return sql_read(sql, &read, AS_KEY(&gate->key), AS_TEXT(gate->bundle), AS_TEXT(gate->version),
 					AS_TEXT(gate->source_environment), AS_INT(gate->source_revision),
-					AS_BOOL(gate->path_only)).count > 0;
+					AS_BOOL(gate->path_only), AS_TIME(gate->past ? gate->at : GATE_NO_TIME)).count > 0;
 }
 
 static const SqlField brought_fields[] = {
@@ -115,14 +115,15 @@ static bool
 find_release_source(const Sql *sql, const GateCase *gate, GateCase *from)
 {
 	static Statement read = SQL_ROWS(brought_fields,
-									 "SELECT $* FROM promote_internal.brought_release($1, $2, $3, $4, $5, $6) AS b");
+									 "SELECT $* FROM promote_internal.brought_release($1, $2, $3, $4, $5, $6, $7) AS b");
 	SqlRows		rows;
 
 	*from = *gate;
 	if (gate->source_environment)
 		return gate_has_source(gate);
 	rows = sql_read(sql, &read, AS_KEY(&gate->key), AS_INT(gate->revision), AS_TEXT(gate->bundle),
-					AS_TEXT(gate->version));
+					AS_TEXT(gate->version),
+					sql_value(INT4OID, gate->past == NULL, Int32GetDatum(gate->past ? gate->past->running : 0)));
 	return sql_row(&rows, 0, from);
 }
 

@@ -18,7 +18,9 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+#include "base/errors.h"
 #include "gate/window.h"
+#include "registry/rule_hold.h"
 
 /* As promote_internal.window_rule numbers them. */
 enum WindowKind
@@ -115,6 +117,102 @@ window_read(const Sql *sql, const char *project, const char *environment, const 
 			window_range(window->during, &window->lower, &window->upper);
 	}
 	return set;
+}
+
+/* Refuse a window, PM_INVALID_WINDOW. */
+void
+window_refuse(const char *name, const char *message, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(PM_INVALID_WINDOW),
+			 errmsg("window \"%s\" %s", name, message),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+}
+
+/* Refuse a range that is empty, or, if must_end is set, has no end. */
+void
+window_check_range(const char *name, const RangeType *during, bool must_end)
+{
+	TimestampTz lower,
+				upper;
+
+	window_range(during, &lower, &upper);
+	if (lower >= upper)
+		window_refuse(name, "ends before it begins", "Its range is empty.",
+					  "Write it as in '[2026-12-20, 2027-01-03)'.");
+	if (must_end && upper == DT_NOEND)
+		window_refuse(name, "never ends", "Its range has no upper bound.",
+					  "Give the range an end; what has none that is known is a case for promote.stop_line.");
+}
+
+/* Refuse a window that is not either once, by its range, or recurring, as check_window does of a row. */
+static void
+require_time(const Window *window)
+{
+	const CalendarText *text = &window->text;
+	bool		recurs = text->zone && text->duration;
+
+	if (window->during ? text->zone || text->rule || text->duration : !recurs)
+		window_refuse(window->name, window->during ? "is both once and recurring" : "does not say when it is",
+					  "It has either during, or zone, starts_at and duration, with a rule where it comes again.",
+					  "Give the range in during, or rule, zone, starts_at and duration.");
+}
+
+/*
+ * The freezes and change windows that a document supposes, by its members freeze
+ * and change_window: an object with the columns of the tables, or an array of
+ * such.  What the tables would refuse is refused, PM_INVALID_WINDOW.
+ */
+WindowSet *
+window_suppose(const Sql *sql, const Jsonb *document)
+{
+	static Statement read = SQL_ROWS(window_fields, "SELECT $* FROM (SELECT k.kind, COALESCE(x.name, k.name) AS name, x.reason,"
+									 " NULL::text AS actor, NULL::text AS project, NULL::text AS environment, x.component,"
+									 " COALESCE(x.selector, '{}') AS selector, NULL::timestamptz AS since, 0 AS stop, 0 AS budget,"
+									 " x.during, x.rule, x.zone, x.starts_at, x.exdates,"
+									 " CASE WHEN x.starts_at IS NOT NULL THEN x.duration END AS duration"
+									 " FROM (VALUES (1, 'freeze'), (2, 'change_window')) AS k (kind, name)"
+									 " CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(CASE pg_catalog.jsonb_typeof($1 -> k.name)"
+									 "  WHEN 'array' THEN $1 -> k.name WHEN 'object' THEN pg_catalog.jsonb_build_array($1 -> k.name)"
+									 "  ELSE '[]' END) AS x (name text, reason text, component text, selector jsonb, during tstzrange,"
+									 "  rule text, zone text, starts_at timestamp, duration interval, exdates timestamp[])) AS w"
+									 " ORDER BY w.kind, w.name");
+	WindowSet  *set = palloc(sizeof(WindowSet));
+	SqlRows		rows = sql_read(sql, &read, AS_JSONB(document));
+
+	set->count = rows.count;
+	set->windows = palloc0((set->count + 1) * sizeof(Window));
+	for (int i = 0; i < set->count; i++)
+	{
+		Window	   *window = &set->windows[i];
+		bool		must_end;
+
+		(void) sql_row(&rows, i, window);
+		must_end = window->kind == WINDOW_FREEZE;
+		require_time(window);
+		if (window->during)
+		{
+			window_check_range(window->name, window->during, must_end);
+			window_range(window->during, &window->lower, &window->upper);
+			continue;
+		}
+		window->calendar = palloc(sizeof(Calendar));
+		window->text.zone = calendar_zone(window->text.zone);
+		calendar_parse(&window->text, window->calendar);
+		calendar_check(&window->text, window->calendar, must_end);
+	}
+	return set;
+}
+
+/* Has a window of the set a selector that leaves some instances out? */
+bool
+window_selects(const WindowSet *set)
+{
+	for (int i = 0; i < set->count; i++)
+		if (set->windows[i].selector && JB_ROOT_COUNT(set->windows[i].selector) > 0)
+			return true;
+	return false;
 }
 
 /* The set of a case, read when it is first asked for. */
@@ -384,31 +482,91 @@ compare_hashes(const void *a, const void *b)
 	return one < other ? -1 : one > other;
 }
 
+/* Budgets to be locked. */
+typedef struct Budgets
+{
+	uint32	   *hashes;
+	int			count;
+} Budgets;
+
+/* Add the budget of a window, if it has one. */
+static void
+add_budget(Budgets *budgets, const Window *window)
+{
+	if (window->kind == WINDOW_CHANGE && window->budget > 0)
+		budgets->hashes[budgets->count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
+}
+
 /*
- * Lock the budgets that the case may take a place of, until the end of the
- * transaction: whoever else would take one is judged afterwards.  The lock is not
- * on the windows' rows, as those who change a window must not wait for those who
- * are judged by it.  Nor is it an advisory lock, which anybody can take.
+ * Lock budgets until the end of the transaction, in one order: whoever else would take a place of one is judged
+ * afterwards.  The lock is not on the windows' rows, as those who change a window must not wait for those who are
+ * judged by it.  Nor is it an advisory lock, which anybody can take.
  */
+static void
+lock_budgets(Budgets *budgets)
+{
+	Oid			table = get_relname_relid("change_window", get_namespace_oid("promote", false));
+
+	qsort(budgets->hashes, budgets->count, sizeof(uint32), compare_hashes);
+	/* the table is no catalog, so nothing else takes such locks */
+	for (int i = 0; i < budgets->count; i++)
+		LockDatabaseObject(table, budgets->hashes[i], 1, ExclusiveLock);
+}
+
+/* Lock the budgets that the case may take a place of. */
 void
 window_lock_budgets(const Sql *sql, GateCase *gate)
 {
-	const WindowSet *set;
-	Oid			table = get_relname_relid("change_window", get_namespace_oid("promote", false));
-	uint32	   *hashes;
-	int			count = 0;
+	Budgets		budgets = {NULL};
 
 	sql_push_latest();
-	set = set_of(sql, gate);
-	hashes = palloc((set->count + 1) * sizeof(uint32));
+	budgets.hashes = palloc((set_of(sql, gate)->count + 1) * sizeof(uint32));
 	for (Window *window = NULL; (window = next_window(sql, gate, WINDOW_CHANGE, window)) != NULL;)
-		if (window->budget > 0)
-			hashes[count++] = hash_bytes((const unsigned char *) window->name, strlen(window->name));
+		add_budget(&budgets, window);
 	PopActiveSnapshot();
-	qsort(hashes, count, sizeof(uint32), compare_hashes);
-	/* the table is no catalog, so nothing else takes such locks */
+	lock_budgets(&budgets);
+}
+
+/* Are two instances of one environment? */
+static bool
+same_environment(const InstanceKey *one, const InstanceKey *other)
+{
+	return strcmp(one->environment, other->environment) == 0 && strcmp(one->project, other->project) == 0;
+}
+
+/*
+ * Lock all budgets of the environments of some instances, which are in the order of their keys, for one who deploys
+ * them one after the other: each by its own would be locked in the order of the instances, which is not one of budgets.
+ */
+void
+window_lock_all_budgets(const Sql *sql, const InstanceKey *keys, int count)
+{
+	Budgets		budgets = {palloc(sizeof(uint32))};
+
+	sql_push_latest();
 	for (int i = 0; i < count; i++)
-		LockDatabaseObject(table, hashes[i], 1, ExclusiveLock);
+	{
+		const WindowSet *set;
+
+		if (i > 0 && same_environment(&keys[i - 1], &keys[i]))
+			continue;
+		set = window_read(sql, keys[i].project, keys[i].environment, NULL);
+		budgets.hashes = repalloc(budgets.hashes, (budgets.count + set->count + 1) * sizeof(uint32));
+		for (int j = 0; j < set->count; j++)
+			add_budget(&budgets, &set->windows[j]);
+	}
+	PopActiveSnapshot();
+	lock_budgets(&budgets);
+}
+
+/* As rule_hold_cases, for instances that are to be deployed one after the other. */
+bool *
+window_hold_cases(const Sql *sql, const InstanceKey *keys, int count)
+{
+	bool	   *locked = rule_hold_cases(sql, keys, count);
+
+	window_lock_all_budgets(sql, keys, count);
+	return locked;
 }
 
 /* Might anything of the set hold something back, whatever its selectors and overrides? */

@@ -28,17 +28,6 @@ PG_FUNCTION_INFO_V1(promote_window_occurrences);
 #define MAX_NAME 200			/* bytes of a window's name */
 #define MAX_ROWS 10000			/* that occurrences are shown in */
 
-/* Refuse a row. */
-static void
-refuse_window(const char *name, const char *message, const char *detail, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(PM_INVALID_WINDOW),
-			 errmsg("window \"%s\" %s", name, message),
-			 errdetail("%s", detail),
-			 errhint("%s", hint)));
-}
-
 /* Refuse a row whose name is blank or too long for a message, or whose selector is no object. */
 static void
 check_words(const TriggerData *data, HeapTuple row)
@@ -48,29 +37,13 @@ check_words(const TriggerData *data, HeapTuple row)
 
 	/* the constraints of the table refuse NULL afterwards */
 	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
-		refuse_window(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
+		window_refuse(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
 					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
 					  "Name it after what it is for: 'christmas'.");
 	if (selector && !JB_ROOT_IS_OBJECT(selector))
-		refuse_window(name ? name : "", "has a selector that is no object",
+		window_refuse(name ? name : "", "has a selector that is no object",
 					  "Attributes of instances are selected by an object that they contain.",
 					  "Write it as in '{\"tier\": \"gold\"}'.");
-}
-
-/* Refuse a range that is empty, or, if must_end is set, has no end. */
-static void
-check_range(const char *name, const RangeType *during, bool must_end)
-{
-	TimestampTz lower,
-				upper;
-
-	window_range(during, &lower, &upper);
-	if (lower >= upper)
-		refuse_window(name, "ends before it begins", "Its range is empty.",
-					  "Write it as in '[2026-12-20, 2027-01-03)'.");
-	if (must_end && upper == DT_NOEND)
-		refuse_window(name, "never ends", "Its range has no upper bound.",
-					  "Give the range an end; what has none that is known is a case for promote.stop_line.");
 }
 
 /* The columns that say how a window recurs. */
@@ -91,11 +64,11 @@ check_kind(const char *name, const TriggerData *data, HeapTuple row)
 		bool		missing = trigger_is_null(data, row, recurring[i].name);
 
 		if (once && !missing)
-			refuse_window(name, "is both once and recurring",
+			window_refuse(name, "is both once and recurring",
 						  psprintf("It has values for during and for %s.", recurring[i].name),
 						  "Give the range in during, or rule, zone, starts_at and duration.");
 		if (!once && missing && !recurring[i].may_be_null)
-			refuse_window(name, "does not say when it is",
+			window_refuse(name, "does not say when it is",
 						  psprintf("It has neither during nor %s.", recurring[i].name),
 						  "Give the range in during, or rule, zone, starts_at and duration.");
 	}
@@ -161,7 +134,7 @@ promote_check_window(PG_FUNCTION_ARGS)
 	during = trigger_value(data, row, "during");
 	if (during.isnull)
 		return PointerGetDatum(check_recurring(data, row, is_freeze));
-	check_range(name, DatumGetRangeTypeP(during.value), is_freeze);
+	window_check_range(name, DatumGetRangeTypeP(during.value), is_freeze);
 	return PointerGetDatum(row);
 }
 

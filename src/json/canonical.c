@@ -36,11 +36,28 @@ PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
 /* Quotes, colon, bracket and comma, with some to spare: asked for with what they stand around. */
 #define PUNCTUATION 8
 
+/* Objects of so many keys at most are remembered, one for each remainder of their number. */
+#define ALIKE_KEYS 16
+#define ALIKE_SLOTS 8
+#define ALIKE_TEXT 256			/* bytes of their canonical text, if it is kept */
+
+/* An object that was written, whose keys another one may have as well: the entries of a diff all have the same. */
+typedef struct Alike
+{
+	const JsonbContainer *object;	/* NULL: none yet */
+	uint32		values;			/* where its keys end */
+	JsonKey		keys[ALIKE_KEYS];	/* in canonical order */
+	bool		is_written;		/* was the text of the keys written, as another object had them? */
+	uint16		ends[ALIKE_KEYS];	/* of each key in the text */
+	char		text[ALIKE_TEXT];	/* each with its quotes and the colon */
+} Alike;
+
 /* What a walk over a document needs. */
 typedef struct Writer
 {
 	CanonicalSink *sink;
 	bool		is_utf8;		/* strings are as they have to be */
+	Alike		alike[ALIKE_SLOTS];
 
 	/*
 	 * A stack: the keys of the objects that are being written, the innermost
@@ -371,6 +388,73 @@ locate_values(const JsonbContainer *object, uint32 offset, uint32 *offsets)
 	}
 }
 
+/* Are the keys of an object those of the one that is remembered? */
+static inline bool
+has_keys_of(const JsonbContainer *object, const Alike *alike)
+{
+	uint32		count = JsonContainerSize(object);
+
+	return alike->object && JsonContainerSize(alike->object) == count &&
+		memcmp(object->children, alike->object->children, count * sizeof(JEntry)) == 0 &&
+		memcmp(&object->children[count * 2], &alike->object->children[count * 2], alike->values) == 0;
+}
+
+/* Write the text of the keys of an object that is remembered, if there is room for it. */
+static void
+write_alike(Alike *alike, const JsonKeyText *text)
+{
+	uint32		count = JsonContainerSize(alike->object);
+	char	   *to = alike->text;
+
+	if (alike->values * JSON_ESCAPE_ROOM + count * 3 > ALIKE_TEXT)
+		return;
+	for (uint32 i = 0; i < count; i++)
+	{
+		*to++ = '"';
+		to = write_escaped(to, text->base + alike->keys[i].offset, json_key_length(text, &alike->keys[i]));
+		*to++ = '"';
+		*to++ = ':';
+		alike->ends[i] = to - alike->text;
+	}
+	alike->is_written = true;
+}
+
+/* The slot for objects of so many keys; NULL: they are not remembered. */
+static inline Alike *
+alike_slot(Writer *writer, uint32 count)
+{
+	return writer->is_utf8 && count <= ALIKE_KEYS ? &writer->alike[count % ALIKE_SLOTS] : NULL;
+}
+
+/* Put an object's keys on the stack in canonical order; returns where they end and values begin. */
+static uint32
+order_keys(Writer *writer, const JsonbContainer *object, JsonKey *keys)
+{
+	uint32		count = JsonContainerSize(object);
+	Alike	   *alike = alike_slot(writer, count);
+	JsonKeyText text = key_text(writer, object);
+	uint32		values;
+
+	if (alike && has_keys_of(object, alike))
+	{
+		if (!alike->is_written)
+			write_alike(alike, &text);
+		memcpy(keys, alike->keys, count * sizeof(JsonKey));
+		return alike->values;
+	}
+	values = collect_keys(writer, object, keys);
+	text = key_text(writer, object);
+	json_sort_keys(&text, keys, count, keys + count);
+	if (alike)
+	{
+		alike->object = object;
+		alike->is_written = false;
+		alike->values = values;
+		memcpy(alike->keys, keys, count * sizeof(JsonKey));
+	}
+	return values;
+}
+
 /*
  * Put an object's keys on the stack in canonical order, and above them where
  * its values start, by their place in the object; the same room serves before
@@ -383,14 +467,11 @@ push_object(Writer *writer, const JsonbContainer *object)
 	Size		room = (Size) count + (count + 1) / 2;
 	Size		first = writer->used;
 	JsonKey    *keys;
-	JsonKeyText text;
 	uint32		values;
 
 	writer->keys = grow(writer->keys, writer->used, room, &writer->room, sizeof(JsonKey));
 	keys = writer->keys + first;
-	values = collect_keys(writer, object, keys);
-	text = key_text(writer, object);
-	json_sort_keys(&text, keys, count, keys + count);
+	values = order_keys(writer, object, keys);
 	locate_values(object, values, (uint32 *) (keys + count));
 	writer->used += room;
 	return first;
@@ -408,6 +489,18 @@ write_key(CanonicalSink *sink, char *to, const JsonKeyText *text, const JsonKey 
 	return to;
 }
 
+/* Write a key whose text was written, by its place in the order. */
+static inline char *
+write_alike_key(CanonicalSink *sink, char *to, const Alike *alike, uint32 place)
+{
+	uint32		start = place == 0 ? 0 : alike->ends[place - 1];
+	uint32		length = alike->ends[place] - start;
+
+	to = reserve(sink, to, length);
+	memcpy(to, alike->text + start, length);
+	return to + length;
+}
+
 /* Write an object's pairs in canonical order. */
 static char *
 write_object(Writer *writer, char *to, const JsonbContainer *object)
@@ -416,6 +509,8 @@ write_object(Writer *writer, char *to, const JsonbContainer *object)
 	const char *base = (const char *) &object->children[count * 2];
 	int			converted = writer->converted.len;
 	Size		first = push_object(writer, object);
+	const Alike *alike = alike_slot(writer, count);
+	const JsonbContainer *owner = alike && alike->is_written ? alike->object : NULL;
 
 	to = reserve(writer->sink, to, PUNCTUATION);
 	*to++ = '{';
@@ -429,7 +524,11 @@ write_object(Writer *writer, char *to, const JsonbContainer *object)
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			*to++ = ',';
-		to = write_key(writer->sink, to, &text, key);
+		/* an object within may have taken the slot */
+		if (owner && alike->object == owner)
+			to = write_alike_key(writer->sink, to, alike, i);
+		else
+			to = write_key(writer->sink, to, &text, key);
 		to = write_value(writer, to, object->children[count + key->index], base, offsets[key->index]);
 	}
 	*to++ = '}';

@@ -423,11 +423,14 @@ write_fact(JsonBuilder *builder, const char *project, Oid type, Datum value)
 static bool
 write_label(JsonBuilder *builder, const char *name, Datum value)
 {
-	Jsonb	   *document = DatumGetJsonbP(value);
-	JsonbValue	view = json_view(document);
+	Jsonb	   *document;
+	JsonbValue	view;
 
-	if ((strcmp(name, "selector") != 0 && strcmp(name, "attributes") != 0) ||
-		VARSIZE(document) > AUDIT_MAX_LABEL)
+	if (strcmp(name, "selector") != 0 && strcmp(name, "attributes") != 0)
+		return false;
+	document = DatumGetJsonbP(value);
+	view = json_view(document);
+	if (VARSIZE(document) > AUDIT_MAX_LABEL)
 		return false;
 	json_build_value(builder, &view);
 	return true;

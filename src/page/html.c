@@ -6,25 +6,24 @@
  *
  * A block is an array: its kind, and words, which alternate, ours and what somebody wrote, where the kind does not say
  * otherwise.  Kinds stand in one table; what a kind opens, a list, a table or a picture, lasts until a block of another
- * sort comes.
+ * sort comes.  What a page has no room for is left out and counted.
  *
- *	title, text, note, heading, item, code, fold, unfold
+ *	title, text, note, heading, part, item, code, fold, unfold
  *	state: a mark (good, warn, bad) and words
- *	columns: titles; one that ends with an asterisk has our words, which are tags where they are several
+ *	tile: a mark, what was measured, the value, what that is called, and of what it is
+ *	event: a mark, a time, why, and words
+ *	columns: titles; one that ends with an asterisk has our words, one that ends with a plus what is shown on request
  *	row: cells
  *	heat: a component, and for each cell a mark and three lines
  *	node: a name, a mark and two lines; edge: the names of two nodes, and a mark
- *	plot: what is drawn, with its unit; bar: a label, a number and how that is said
+ *	plot, strip: what it shows, in words; bar, of one of them: a label, a number, how that is said, and a mark
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -32,61 +31,35 @@
 #include "base/errors.h"
 #include "json/reader.h"
 #include "page/escape.h"
+#include "page/html.h"
 
 PG_FUNCTION_INFO_V1(promote_html_page);
 PG_FUNCTION_INFO_V1(promote_page_project);
 
-#define BYTES_MOST (1900 * 1024)	/* of a page: rows beyond that are counted */
+#define BYTES_MOST (1800 * 1024)	/* of a page, before the last block */
 #define STATEMENT_MOST 4000		/* characters of a statement that is to be copied */
-#define WORDS_MOST 200			/* of a block */
-#define COLUMNS_MOST 60
-#define NODE_WIDTH 180			/* of pictures, in CSS pixels */
-#define NODE_HEIGHT 78
-#define NODE_GAP_X 50
-#define NODE_GAP_Y 24
-#define NODE_CHARACTERS 22
-#define NODES_MOST 300
-#define BAR_HEIGHT 26
-#define BAR_LABEL 150
-#define BAR_WIDTH 460
+#define FOLDED_MOST 2000		/* characters of a cell that is shown on request */
 
 /* What is open, and goes on with blocks of the same sort. */
 typedef enum Sort
 {
-	SORT_NONE, SORT_LIST, SORT_TABLE, SORT_GRAPH, SORT_PLOT
+	SORT_NONE, SORT_LIST, SORT_TILES, SORT_EVENTS, SORT_TABLE, SORT_GRAPH, SORT_PLOT
 } Sort;
 
-/* The words of a block; "" for what is missing. */
-typedef struct Words
+/* What stands before and behind blocks of a sort, and what is drawn when all are known. */
+static const struct SortMarkup
 {
-	char	   *word[WORDS_MOST];
-	int			count;
-} Words;
-
-/* A place of a graph. */
-typedef struct GraphNode
-{
-	int			rank;			/* the column: right of all that lead to it */
-	int			x;
-	int			y;
-	Words		words;
-} GraphNode;
-
-/* A page that is being written. */
-typedef struct HtmlPage
-{
-	StringInfoData text;
-	Sort		open;
-	int			folds;			/* that are open */
-	int			regions;		/* tables so far, to name them */
-	char	   *heading;		/* the last one */
-	char	   *titles[COLUMNS_MOST];	/* of the table that is open */
-	int			columns;
-	int64		cut;			/* rows that were left out of it */
-	List	   *nodes;			/* GraphNode *: of the graph that is open */
-	List	   *edges;			/* Words * */
-	List	   *bars;			/* Words *: of the plot that is open */
-} HtmlPage;
+	const char *before;
+	void		(*draw) (HtmlPage *page);
+	const char *behind;
+}			sorts[] = {
+	[SORT_LIST] = {"<ul>\n", NULL, "</ul>\n"},
+	[SORT_TILES] = {"<ul class=\"tiles\">\n", NULL, "</ul>\n"},
+	[SORT_EVENTS] = {"<ol class=\"events\">\n", NULL, "</ol>\n"},
+	[SORT_TABLE] = {"", NULL, "</tbody></table></div>\n"},
+	[SORT_GRAPH] = {"", html_draw_graph, ""},
+	[SORT_PLOT] = {"<div class=\"figures\">\n", html_draw_plot, "</div>\n"}
+};
 
 /* A kind of blocks. */
 typedef struct Kind
@@ -94,153 +67,157 @@ typedef struct Kind
 	const char *name;
 	Sort		sort;
 	bool		begins;			/* does it open another one, whatever is open? */
-	void		(*write) (HtmlPage *page, const Words *words);	/* NULL: words in an element */
+	void		(*write) (HtmlPage *page, const HtmlWords *words);	/* NULL: words in an element */
 	const char *element;
 	const char *attributes;		/* of it */
 } Kind;
 
-/* ---- words ---- */
-
-/* Append a text that anybody may have written. */
-static void
-put(HtmlPage *page, const char *text)
-{
-	page_escape(&page->text, PAGE_HTML, text, PAGE_MOST_CHARACTERS);
-}
-
-/* Append markup, which is ours. */
-static void
-put_markup(HtmlPage *page, const char *markup)
-{
-	appendStringInfoString(&page->text, markup);
-}
-
-/* The word at a place, or "". */
-static const char *
-word_at(const Words *words, int place)
-{
-	return place < words->count ? words->word[place] : "";
-}
-
-/* Append words: ours, theirs, ours, ... */
-static void
-put_words(HtmlPage *page, const Words *words, int first)
-{
-	for (int i = first; i < words->count; i++)
-	{
-		if (words->word[i][0] == '\0')
-			continue;
-		put_markup(page, (i - first) % 2 ? "<b>" : "<span>");
-		put(page, words->word[i]);
-		put_markup(page, (i - first) % 2 ? "</b>" : "</span>");
-	}
-}
-
-/* The class of a mark, and the sign that says the same to whoever sees no colours. */
-typedef struct Mark
-{
-	const char *name;
-	const char *sign;
-} Mark;
-
-static const Mark marks[] = {
-	{"good", "\xe2\x9c\x94"},	/* U+2714 */
-	{"warn", "\xe2\x96\xb2"},	/* U+25B2 */
-	{"bad", "\xe2\x96\xa0"},	/* U+25A0 */
-	{"soft", "\xc2\xb7"}		/* U+00B7: whatever is none of them */
-};
-
-/* Look a mark up. */
-static const Mark *
-mark_of(const char *name)
-{
-	const Mark *mark = marks;
-
-	while (mark < &marks[lengthof(marks) - 1] && strcmp(mark->name, name) != 0)
-		mark++;
-	return mark;
-}
-
 /* ---- lines ---- */
+
+/* A sign for whoever sees no colours, which nobody has to hear. */
+static void
+put_sign(HtmlPage *page, const HtmlMark *mark)
+{
+	appendStringInfo(&page->text, "<i aria-hidden=\"true\">%s</i> ", mark->sign);
+}
 
 /* How things stand, in a line that is seen first. */
 static void
-write_state(HtmlPage *page, const Words *words)
+write_state(HtmlPage *page, const HtmlWords *words)
 {
-	const Mark *mark = mark_of(word_at(words, 0));
+	const HtmlMark *mark = html_mark(html_word(words, 0));
 
-	appendStringInfo(&page->text, "<p class=\"state %s\"><i aria-hidden=\"true\">%s</i> <span>", mark->name, mark->sign);
-	put_words(page, words, 1);
-	put_markup(page, "</span></p>\n");
+	appendStringInfo(&page->text, "<p class=\"state %s\">", mark->name);
+	put_sign(page, mark);
+	html_markup(page, "<span>");
+	html_words(page, words, 1);
+	html_markup(page, "</span></p>\n");
+}
+
+/* Do words of ours warn?  Then they begin with two capitals. */
+static bool
+is_warning(const char *words)
+{
+	return isupper((unsigned char) words[0]) && isupper((unsigned char) words[1]);
+}
+
+/* A line of a list. */
+static void
+write_item(HtmlPage *page, const HtmlWords *words)
+{
+	bool		warns = is_warning(html_word(words, 0));
+
+	html_markup(page, warns ? "<li class=\"bad\">" : "<li>");
+	if (warns)
+		put_sign(page, html_mark("bad"));
+	html_words(page, words, 0);
+	html_markup(page, "</li>\n");
+}
+
+/* A number that matters. */
+static void
+write_tile(HtmlPage *page, const HtmlWords *words)
+{
+	static const char *const elements[] = {NULL, "span", "b", "em", "span"};
+	const HtmlMark *mark = html_mark(html_word(words, 0));
+
+	appendStringInfo(&page->text, "<li class=\"%s\">", mark->name);
+	for (int i = 1; i < lengthof(elements); i++)
+	{
+		appendStringInfo(&page->text, "<%s>", elements[i]);
+		if (elements[i][0] == 'e')
+			put_sign(page, mark);
+		html_put(page, html_word(words, i));
+		appendStringInfo(&page->text, "</%s>", elements[i]);
+	}
+	html_markup(page, "</li>\n");
+}
+
+/* Something that happened. */
+static void
+write_event(HtmlPage *page, const HtmlWords *words)
+{
+	const HtmlMark *mark = html_mark(html_word(words, 0));
+
+	appendStringInfo(&page->text, "<li class=\"%s\"><time>", mark->name);
+	html_put(page, html_word(words, 1));
+	html_markup(page, "</time> ");
+	put_sign(page, mark);
+	html_markup(page, "<p>");
+	html_words(page, words, 3);
+	if (html_word(words, 2)[0])
+	{
+		html_markup(page, "<q>");
+		html_put(page, html_word(words, 2));
+		html_markup(page, "</q>");
+	}
+	html_markup(page, "</p></li>\n");
 }
 
 /* A statement to be copied, whole. */
 static void
-write_code(HtmlPage *page, const Words *words)
+write_code(HtmlPage *page, const HtmlWords *words)
 {
-	put_markup(page, "<pre tabindex=\"0\">");
-	page_escape(&page->text, PAGE_HTML, word_at(words, 0), STATEMENT_MOST);
-	put_markup(page, "</pre>\n");
+	html_markup(page, "<pre tabindex=\"0\">");
+	page_escape(&page->text, PAGE_HTML, html_word(words, 0), STATEMENT_MOST);
+	html_markup(page, "</pre>\n");
 }
 
 /* Begin what is shown on request. */
 static void
-write_fold(HtmlPage *page, const Words *words)
+write_fold(HtmlPage *page, const HtmlWords *words)
 {
 	page->folds++;
-	put_markup(page, "<details><summary>");
-	put_words(page, words, 0);
-	put_markup(page, "</summary>\n");
+	html_markup(page, "<details><summary>");
+	html_words(page, words, 0);
+	html_markup(page, "</summary>\n");
 }
 
 /* End it. */
 static void
-write_unfold(HtmlPage *page, const Words *words)
+write_unfold(HtmlPage *page, const HtmlWords *words)
 {
 	if (page->folds == 0)
 		return;
 	page->folds--;
-	put_markup(page, "</details>\n");
+	html_markup(page, "</details>\n");
 }
 
 /* ---- tables ---- */
 
-/* Does the column have our words? */
+/* Does the title of a column end so? */
 static bool
-is_ours(const char *title)
+ends_with(const char *title, char end)
 {
-	return title[0] != '\0' && title[strlen(title) - 1] == '*';
+	return title[0] != '\0' && title[strlen(title) - 1] == end;
 }
 
-/* Begin something that is wide, and is scrolled by itself, also by keyboard. */
-static void
-begin_region(HtmlPage *page)
+/* A title as people see it. */
+static const char *
+bare_title(const char *title)
 {
-	put_markup(page, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"");
-	put(page, page->heading ? page->heading : "Table");
-	appendStringInfo(&page->text, " %d\">", ++page->regions);
+	return ends_with(title, '*') || ends_with(title, '+') ? pnstrdup(title, strlen(title) - 1) : title;
 }
 
 /* Begin a table. */
 static void
-write_columns(HtmlPage *page, const Words *words)
+write_columns(HtmlPage *page, const HtmlWords *words)
 {
-	page->columns = Min(words->count, COLUMNS_MOST);
-	page->cut = 0;
-	begin_region(page);
-	put_markup(page, "<table><thead><tr>");
+	page->columns = Min(words->count, HTML_COLUMNS_MOST);
+	html_region(page);
+	html_markup(page, "<table><thead><tr>");
 	for (int i = 0; i < page->columns; i++)
 	{
 		const char *title = page->titles[i] = words->word[i];
 
-		put_markup(page, "<th scope=\"col\">");
-		put(page, is_ours(title) ? pnstrdup(title, strlen(title) - 1) : title);
-		put_markup(page, "</th>");
+		html_markup(page, "<th scope=\"col\">");
+		html_put(page, bare_title(title));
+		html_markup(page, "</th>");
 	}
-	put_markup(page, "</tr></thead><tbody>\n");
+	html_markup(page, "</tr></thead><tbody>\n");
 }
 
-/* Append tags: words of ours that commas part; those that begin with two capitals warn. */
+/* Append tags: words of ours that commas part. */
 static void
 put_tags(HtmlPage *page, const char *tags)
 {
@@ -248,25 +225,34 @@ put_tags(HtmlPage *page, const char *tags)
 	{
 		const char *end = strstr(tags, ", ");
 		int			length = end ? (int) (end - tags) : (int) strlen(tags);
-		bool		warns = length > 1 && isupper((unsigned char) tags[0]) && isupper((unsigned char) tags[1]);
 
-		appendStringInfo(&page->text, "<span class=\"tag %s\">", warns ? "bad" : "soft");
-		put(page, pnstrdup(tags, length));
-		put_markup(page, "</span> ");
+		appendStringInfo(&page->text, "<span class=\"tag %s\">", is_warning(tags) ? "bad" : "soft");
+		html_put(page, pnstrdup(tags, length));
+		html_markup(page, "</span> ");
 		tags += length + (end ? 2 : 0);
 	}
 }
 
-/* How cells of a column look, by its title; NULL: as others. */
+/* Begin a cell that is no head: with its column's title, which stands beside it where there is no room for columns. */
+static void
+begin_cell(HtmlPage *page, const char *class, int column)
+{
+	appendStringInfo(&page->text, *class ? "<td class=\"%s\" data-of=\"" : "<td data-of=\"", class);
+	html_put(page, column < page->columns ? bare_title(page->titles[column]) : "");
+	html_markup(page, "\">");
+}
+
+/* How cells of a column look, by its title. */
 static const char *
 class_of(const char *title)
 {
-	static const char *const classes[][2] = {{"From", "old"}, {"To", "new"}};
+	static const char *const classes[][2] = {{"From", "old"}, {"To", "new"}, {"Why", "long"}, {"What", "long"}, {"Who can lift it", "long"},
+	{"When*", "time"}, {"Since*", "time"}, {"Until*", "time"}, {"First*", "time"}, {"Last*", "time"}};
 
 	for (int i = 0; i < lengthof(classes); i++)
 		if (strcmp(classes[i][0], title) == 0)
 			return classes[i][1];
-	return NULL;
+	return ends_with(title, '*') ? "ours" : "";
 }
 
 /* The column that says what a row is about: the first that has not our own words, or the first. */
@@ -274,317 +260,81 @@ static int
 head_of(const HtmlPage *page)
 {
 	for (int i = 0; i < page->columns; i++)
-		if (!is_ours(page->titles[i]))
+		if (!ends_with(page->titles[i], '*'))
 			return i;
 	return 0;
 }
 
-/* Is there no room for another row?  Then it is counted. */
-static bool
-is_full(HtmlPage *page)
+/* What is in a cell. */
+static void
+put_cell(HtmlPage *page, const char *title, const char *word)
 {
-	bool		full = page->text.len > BYTES_MOST;
-
-	page->cut += full;
-	return full;
+	if (strcmp(title, "Marks*") == 0)
+		put_tags(page, word);
+	else if (ends_with(title, '+'))
+	{
+		html_markup(page, "<details><summary>Show</summary><code>");
+		page_escape(&page->text, PAGE_HTML, word, FOLDED_MOST);
+		html_markup(page, "</code></details>");
+	}
+	else
+		html_put(page, word);
 }
 
 /* A row of a table. */
 static void
-write_row(HtmlPage *page, const Words *words)
+write_row(HtmlPage *page, const HtmlWords *words)
 {
 	int			head = head_of(page);
 
-	if (is_full(page))
-		return;
-	put_markup(page, "<tr>");
+	html_markup(page, "<tr>");
 	for (int i = 0; i < page->columns; i++)
 	{
-		const char *class = class_of(page->titles[i]);
+		const char *title = page->titles[i];
+		const char *word = html_word(words, i);
 
 		if (i == head)
-			put_markup(page, "<th scope=\"row\">");
-		else if (class && word_at(words, i)[0])
-			appendStringInfo(&page->text, "<td class=\"%s\">", class);
-		else if (is_ours(page->titles[i]))
-			put_markup(page, "<td class=\"ours\">");
+			html_markup(page, "<th scope=\"row\">");
+		else if (*word)
+			begin_cell(page, class_of(title), i);
 		else
-			put_markup(page, "<td>");
-		if (i != head && is_ours(page->titles[i]) && strcmp(page->titles[i], "Marks*") == 0)
-			put_tags(page, word_at(words, i));
-		else
-			put(page, word_at(words, i));
-		put_markup(page, i == head ? "</th>" : "</td>");
+			html_markup(page, "<td>");
+		if (*word)
+			put_cell(page, title, word);
+		html_markup(page, i == head ? "</th>" : "</td>");
 	}
-	put_markup(page, "</tr>\n");
+	html_markup(page, "</tr>\n");
 }
 
 /* A row of a table whose cells have a mark. */
 static void
-write_heat(HtmlPage *page, const Words *words)
+write_heat(HtmlPage *page, const HtmlWords *words)
 {
-	if (is_full(page))
-		return;
-	put_markup(page, "<tr><th scope=\"row\">");
-	put(page, word_at(words, 0));
-	put_markup(page, "</th>");
-	for (int i = 1; i < words->count; i += 4)
+	html_markup(page, "<tr><th scope=\"row\">");
+	html_put(page, html_word(words, 0));
+	html_markup(page, "</th>");
+	for (int column = 1; column < page->columns; column++)
 	{
-		const Mark *mark = mark_of(word_at(words, i));
+		int			first = 4 * column - 3;
+		const HtmlMark *mark = html_mark(html_word(words, first));
 
-		appendStringInfo(&page->text, "<td class=\"heat %s\">", mark->name);
-		if (word_at(words, i + 1)[0])
+		begin_cell(page, psprintf("heat %s", mark->name), column);
+		if (html_word(words, first + 1)[0])
 		{
-			appendStringInfo(&page->text, "<b><i aria-hidden=\"true\">%s</i> ", mark->sign);
-			put(page, word_at(words, i + 1));
-			put_markup(page, "</b>");
+			html_markup(page, "<b>");
+			put_sign(page, mark);
+			html_put(page, html_word(words, first + 1));
+			html_markup(page, "</b>");
 		}
 		for (int line = 2; line < 4; line++)
 		{
-			put_markup(page, "<span>");
-			put(page, word_at(words, i + line));
-			put_markup(page, "</span>");
+			html_markup(page, "<span>");
+			html_put(page, html_word(words, first + line));
+			html_markup(page, "</span>");
 		}
-		put_markup(page, "</td>");
+		html_markup(page, "</td>");
 	}
-	put_markup(page, "</tr>\n");
-}
-
-/* ---- pictures ---- */
-
-/* Keep words until the picture is drawn. */
-static Words *
-keep_words(const Words *words)
-{
-	Words	   *kept = palloc(sizeof(Words));
-
-	*kept = *words;
-	return kept;
-}
-
-/* Keep a place of the graph until all are known. */
-static void
-write_node(HtmlPage *page, const Words *words)
-{
-	GraphNode  *node = palloc0(sizeof(GraphNode));
-
-	node->words = *words;
-	if (list_length(page->nodes) < NODES_MOST)
-		page->nodes = lappend(page->nodes, node);
-}
-
-/* Keep an edge, likewise. */
-static void
-write_edge(HtmlPage *page, const Words *words)
-{
-	page->edges = lappend(page->edges, keep_words(words));
-}
-
-/* Append a line of a picture, which has no room for long ones. */
-static void
-put_line(HtmlPage *page, const char *class, int x, int y, const char *text)
-{
-	int			bytes = pg_mbcharcliplen(text, strlen(text), NODE_CHARACTERS);
-
-	appendStringInfo(&page->text, "<text class=\"%s\" x=\"%d\" y=\"%d\">", class, x, y);
-	put(page, pnstrdup(text, bytes));
-	put_markup(page, text[bytes] ? "\xe2\x80\xa6</text>" : "</text>");
-}
-
-/* Draw a place, with its whole name for whoever points at it. */
-static void
-put_node(HtmlPage *page, const GraphNode *node)
-{
-	const Mark *mark = mark_of(word_at(&node->words, 1));
-
-	appendStringInfo(&page->text, "<g class=\"node %s\"><title>", mark->name);
-	put(page, word_at(&node->words, 0));
-	appendStringInfo(&page->text, "</title><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\"/>", node->x, node->y,
-					 NODE_WIDTH, NODE_HEIGHT);
-	put_line(page, "name", node->x + 12, node->y + 23, word_at(&node->words, 0));
-	put_line(page, mark->name, node->x + 12, node->y + 44,
-			 psprintf("%s %s", mark->sign, word_at(&node->words, 2)));
-	put_line(page, "soft", node->x + 12, node->y + 64, word_at(&node->words, 3));
-	put_markup(page, "</g>\n");
-}
-
-/* The place of that name; NULL: there is none. */
-static GraphNode *
-node_named(const HtmlPage *page, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, page->nodes)
-		if (strcmp(word_at(&((GraphNode *) lfirst(cell))->words, 0), name) == 0)
-			return lfirst(cell);
-	return NULL;
-}
-
-/* Find both ends of an edge.  False: one is not drawn. */
-static bool
-find_ends(const HtmlPage *page, const Words *edge, GraphNode **from, GraphNode **to)
-{
-	*from = node_named(page, word_at(edge, 0));
-	*to = node_named(page, word_at(edge, 1));
-	return *from && *to;
-}
-
-/* Draw an edge. */
-static void
-put_edge(HtmlPage *page, const Words *words)
-{
-	GraphNode  *from;
-	GraphNode  *to;
-	int			reach;
-	int			dip;
-
-	if (!find_ends(page, words, &from, &to))
-		return;
-	/* what leaps over a column goes below what stands there */
-	dip = to->rank > from->rank + 1 ? NODE_HEIGHT : 0;
-	reach = dip > 0 ? NODE_GAP_X : (to->x - from->x - NODE_WIDTH) / 2;
-	appendStringInfo(&page->text, "<path class=\"%s\" marker-end=\"url(#tip)\" d=\"M%d %dC%d %d %d %d %d %d\"/>\n",
-					 mark_of(word_at(words, 2))->name, from->x + NODE_WIDTH, from->y + NODE_HEIGHT / 2,
-					 from->x + NODE_WIDTH + reach, from->y + NODE_HEIGHT / 2 + dip,
-					 to->x - reach, to->y + NODE_HEIGHT / 2 + dip, to->x - 2, to->y + NODE_HEIGHT / 2);
-}
-
-/* Put each place right of all that lead to it; where edges came in a circle, somewhere. */
-static void
-rank_nodes(const HtmlPage *page)
-{
-	bool		moved = true;
-	ListCell   *cell;
-
-	for (int round = 0; moved && round < list_length(page->nodes); round++)
-	{
-		moved = false;
-		CHECK_FOR_INTERRUPTS();
-		foreach(cell, page->edges)
-		{
-			GraphNode  *from;
-			GraphNode  *to;
-
-			if (!find_ends(page, lfirst(cell), &from, &to) || to->rank > from->rank)
-				continue;
-			to->rank = from->rank + 1;
-			moved = true;
-		}
-	}
-}
-
-/* Lay the graph out, in columns.  Returns its size. */
-static void
-lay_out(const HtmlPage *page, int *width, int *height)
-{
-	int			taken[NODES_MOST + 1] = {0};
-	ListCell   *cell;
-
-	rank_nodes(page);
-	*width = *height = 0;
-	foreach(cell, page->nodes)
-	{
-		GraphNode  *node = lfirst(cell);
-
-		node->rank = Min(node->rank, NODES_MOST);
-		node->x = 10 + node->rank * (NODE_WIDTH + NODE_GAP_X);
-		node->y = 10 + taken[node->rank]++ * (NODE_HEIGHT + NODE_GAP_Y);
-		*width = Max(*width, node->x + NODE_WIDTH + 10);
-		*height = Max(*height, node->y + NODE_HEIGHT + NODE_GAP_Y);
-	}
-}
-
-/* Begin a picture of that size, whose words for whoever does not see it follow. */
-static void
-begin_picture(HtmlPage *page, int width, int height)
-{
-	begin_region(page);
-	appendStringInfo(&page->text, "<svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"",
-					 width, height, width, height);
-}
-
-/* Draw the graph that is open. */
-static void
-end_graph(HtmlPage *page)
-{
-	ListCell   *cell;
-	int			width;
-	int			height;
-
-	lay_out(page, &width, &height);
-	begin_picture(page, width, height);
-	foreach(cell, page->nodes)
-	{
-		put(page, word_at(&((GraphNode *) lfirst(cell))->words, 0));
-		put_markup(page, lnext(page->nodes, cell) ? ", " : ". ");
-	}
-	foreach(cell, page->edges)
-	{
-		GraphNode  *from;
-		GraphNode  *to;
-
-		if (!find_ends(page, lfirst(cell), &from, &to))
-			continue;
-		put(page, word_at(&from->words, 0));
-		put_markup(page, " leads to ");
-		put(page, word_at(&to->words, 0));
-		put_markup(page, ". ");
-	}
-	put_markup(page, "\"><defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\""
-			   " orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs>\n");
-	foreach(cell, page->edges)
-		put_edge(page, lfirst(cell));
-	foreach(cell, page->nodes)
-		put_node(page, lfirst(cell));
-	put_markup(page, "</svg></div>\n");
-	page->nodes = page->edges = NIL;
-}
-
-/* Keep a bar of the plot until all are known. */
-static void
-write_bar(HtmlPage *page, const Words *words)
-{
-	page->bars = lappend(page->bars, keep_words(words));
-}
-
-/* The number of a bar; 0 for what is none. */
-static double
-bar_value(const Words *words)
-{
-	double		value = strtod(word_at(words, 1), NULL);
-
-	return isfinite(value) && value > 0 ? value : 0;
-}
-
-/* Draw the plot that is open. */
-static void
-end_plot(HtmlPage *page)
-{
-	double		most = 0;
-	int			y = 4;
-	ListCell   *cell;
-
-	foreach(cell, page->bars)
-		most = Max(most, bar_value(lfirst(cell)));
-	begin_picture(page, BAR_LABEL + BAR_WIDTH + 150, 8 + list_length(page->bars) * BAR_HEIGHT);
-	foreach(cell, page->bars)
-	{
-		put(page, psprintf("%s: %s. ", word_at(lfirst(cell), 0), word_at(lfirst(cell), 2)));
-	}
-	put_markup(page, "\">\n");
-	foreach(cell, page->bars)
-	{
-		const Words *words = lfirst(cell);
-		int			width = most > 0 ? (int) (BAR_WIDTH * bar_value(words) / most) : 0;
-
-		put_line(page, "soft", 0, y + 17, word_at(words, 0));
-		appendStringInfo(&page->text, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"2\"/>", BAR_LABEL, y + 3,
-						 Max(width, 1), BAR_HEIGHT - 8);
-		put_line(page, "value", BAR_LABEL + Max(width, 1) + 8, y + 17, word_at(words, 2));
-		y += BAR_HEIGHT;
-	}
-	put_markup(page, "</svg></div>\n");
-	page->bars = NIL;
+	html_markup(page, "</tr>\n");
 }
 
 /* ---- blocks ---- */
@@ -594,44 +344,33 @@ static const Kind kinds[] = {
 	{"text", SORT_NONE, false, NULL, "p", ""},
 	{"note", SORT_NONE, false, NULL, "p", " class=\"soft\""},
 	{"heading", SORT_NONE, false, NULL, "h2", ""},
-	{"item", SORT_LIST, false, NULL, "li", ""},
+	{"part", SORT_NONE, false, NULL, "h3", ""},
+	{"item", SORT_LIST, false, write_item},
 	{"state", SORT_NONE, false, write_state},
 	{"code", SORT_NONE, false, write_code},
 	{"fold", SORT_NONE, false, write_fold},
 	{"unfold", SORT_NONE, false, write_unfold},
+	{"tile", SORT_TILES, false, write_tile},
+	{"event", SORT_EVENTS, false, write_event},
 	{"columns", SORT_TABLE, true, write_columns},
 	{"row", SORT_TABLE, false, write_row},
 	{"heat", SORT_TABLE, false, write_heat},
-	{"node", SORT_GRAPH, false, write_node},
-	{"edge", SORT_GRAPH, false, write_edge},
-	{"plot", SORT_NONE, false, NULL, "h3", ""},
-	{"bar", SORT_PLOT, false, write_bar}
+	{"node", SORT_GRAPH, false, html_node},
+	{"edge", SORT_GRAPH, false, html_edge},
+	{"plot", SORT_PLOT, false, html_plot},
+	{"strip", SORT_PLOT, false, html_strip},
+	{"bar", SORT_PLOT, false, html_bar}
 };
 
 /* End what is open. */
 static void
 end_sort(HtmlPage *page)
 {
-	switch (page->open)
-	{
-		case SORT_LIST:
-			put_markup(page, "</ul>\n");
-			break;
-		case SORT_TABLE:
-			put_markup(page, "</tbody></table></div>\n");
-			if (page->cut > 0)
-				appendStringInfo(&page->text, "<p class=\"soft\">" INT64_FORMAT " more rows are left out.</p>\n", page->cut);
-			page->cut = 0;
-			break;
-		case SORT_GRAPH:
-			end_graph(page);
-			break;
-		case SORT_PLOT:
-			end_plot(page);
-			break;
-		case SORT_NONE:
-			break;
-	}
+	if (page->open == SORT_NONE)
+		return;
+	if (sorts[page->open].draw)
+		sorts[page->open].draw(page);
+	html_markup(page, sorts[page->open].behind);
 	page->open = SORT_NONE;
 }
 
@@ -658,7 +397,7 @@ kind_of(const char *name)
 
 /* Read the words of a block, the first of which is its kind. */
 static const Kind *
-read_block(const JsonbValue *block, Words *words)
+read_block(const JsonbValue *block, HtmlWords *words)
 {
 	const char *kind = "";
 
@@ -672,7 +411,7 @@ read_block(const JsonbValue *block, Words *words)
 
 		if (child.index == 0)
 			kind = word;
-		else if (words->count < WORDS_MOST)
+		else if (words->count < HTML_WORDS_MOST)
 			words->word[words->count++] = word;
 	}
 	return kind_of(kind);
@@ -680,23 +419,37 @@ read_block(const JsonbValue *block, Words *words)
 
 /* Write words in an element; a heading names what follows. */
 static void
-write_element(HtmlPage *page, const Kind *kind, const Words *words)
+write_element(HtmlPage *page, const Kind *kind, const HtmlWords *words)
 {
 	if (kind->element[0] == 'h')
-		page->heading = pstrdup(word_at(words, 0));
+		page->heading = pstrdup(html_word(words, 0));
 	appendStringInfo(&page->text, "<%s%s>", kind->element, kind->attributes);
-	put_words(page, words, 0);
+	html_words(page, words, 0);
 	appendStringInfo(&page->text, "</%s>\n", kind->element);
+}
+
+/* Is there no room for a block?  Then it is counted; what ends something is written all the same. */
+static bool
+is_left_out(HtmlPage *page, const Kind *kind)
+{
+	bool		out = page->text.len > BYTES_MOST && kind->write != write_unfold;
+
+	page->cut += out;
+	return out;
 }
 
 /* Write a block. */
 static void
-write_block(HtmlPage *page, const Kind *kind, const Words *words)
+write_block(HtmlPage *page, const Kind *kind, const HtmlWords *words)
 {
+	if (is_left_out(page, kind))
+		return;
 	if (kind->begins || page->open != kind->sort)
+	{
 		end_sort(page);
-	if (page->open == SORT_NONE && kind->sort == SORT_LIST)
-		put_markup(page, "<ul>\n");
+		if (kind->sort != SORT_NONE)
+			html_markup(page, sorts[kind->sort].before);
+	}
 	page->open = kind->sort;
 	if (kind->write)
 		kind->write(page, words);
@@ -706,7 +459,7 @@ write_block(HtmlPage *page, const Kind *kind, const Words *words)
 
 /* Write what is before the body, for a page with that title. */
 static void
-begin_page(HtmlPage *page, const char *style, const Words *title)
+begin_page(HtmlPage *page, const char *style, const HtmlWords *title)
 {
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
@@ -719,12 +472,12 @@ begin_page(HtmlPage *page, const char *style, const Words *title)
 	encoded = DirectFunctionCall2(binary_encode,
 								  PointerGetDatum(cstring_to_text_with_len((char *) digest, sizeof(digest))),
 								  CStringGetTextDatum("base64"));
-	put_markup(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
+	html_markup(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
 	appendStringInfo(&page->text, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-%s';"
 					 " base-uri 'none'; form-action 'none'\">\n", TextDatumGetCString(encoded));
-	put_markup(page, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+	html_markup(page, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
 	for (int i = 0; i < title->count; i++)
-		put(page, title->word[i]);
+		html_put(page, title->word[i]);
 	appendStringInfo(&page->text, "</title>\n<style>%s</style></head>\n<body><main>\n", style);
 }
 
@@ -734,9 +487,9 @@ begin_page(HtmlPage *page, const char *style, const Words *title)
 Datum
 promote_html_page(PG_FUNCTION_ARGS)
 {
-	HtmlPage		page = {.open = SORT_NONE};
+	HtmlPage	page = {.open = SORT_NONE};
 	JsonbValue	blocks = json_view(PG_GETARG_JSONB_P(1));
-	Words		words = {.count = 0};
+	HtmlWords	words = {.count = 0};
 
 	initStringInfo(&page.text);
 	if (!json_is_array(&blocks))
@@ -753,7 +506,9 @@ promote_html_page(PG_FUNCTION_ARGS)
 	end_sort(&page);
 	while (page.folds > 0)
 		write_unfold(&page, &words);
-	put_markup(&page, "</main></body></html>\n");
+	if (page.cut > 0)
+		appendStringInfo(&page.text, "<p class=\"soft\">" INT64_FORMAT " more rows are left out.</p>\n", page.cut);
+	html_markup(&page, "</main></body></html>\n");
 	return page_result(&page.text);
 }
 

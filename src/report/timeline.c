@@ -51,8 +51,8 @@ report_project(FunctionCallInfo fcinfo)
 }
 
 /* Take the two sides of a span of time, which are arguments 1 and 2.  Refuses one that ends before it begins. */
-static void
-take_span(FunctionCallInfo fcinfo, TimestampTz *since, TimestampTz *until)
+void
+report_take_span(FunctionCallInfo fcinfo, TimestampTz *since, TimestampTz *until)
 {
 	*since = side(fcinfo, 1, DT_NOBEGIN);
 	*until = side(fcinfo, 2, DT_NOEND);
@@ -82,7 +82,7 @@ promote_report_span(PG_FUNCTION_ARGS)
 	TimestampTz since;
 	TimestampTz until;
 
-	take_span(fcinfo, &since, &until);
+	report_take_span(fcinfo, &since, &until);
 	return result_row(fcinfo, AS_TEXT(project), time_value(since), time_value(until));
 }
 
@@ -103,6 +103,6 @@ promote_timeline_span(PG_FUNCTION_ARGS)
 	/* refuses what is not there */
 	(void) deployment_last(&sql, &key);
 	sql_leave(&sql);
-	take_span(fcinfo, &since, &until);
+	report_take_span(fcinfo, &since, &until);
 	return result_row(fcinfo, time_value(since), time_value(until), AS_KEY(&key));
 }

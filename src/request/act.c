@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "deployment/deploy.h"
 #include "gate/review.h"
+#include "gate/window.h"
 #include "ledger/guard.h"
 #include "promotion/diff.h"
 #include "request/act.h"
@@ -268,6 +269,8 @@ deploy(const Sql *sql, Advance *advance, RequestItem *item)
 
 	if (left)
 		return skip(request, item, left);
+	/* others of the request may follow */
+	window_lock_all_budgets(sql, &key, 1);
 	deployment = deploy_order(sql, &key, ACTION_PROVISION, item->planned.number, request->message);
 	item->queued = where_it_stands(sql, request, &key, deployment);
 	if (back)

@@ -31,6 +31,7 @@
 
 /* So many keys, up to that length, are remembered with what came of them. */
 #define KEPT_KEYS				128
+#define KEPT_PROBES				4	/* places of them where a key may be */
 #define KEPT_LENGTH				31
 
 /* A key that was matched. */
@@ -136,6 +137,24 @@ schema_pattern_matches(const SchemaPattern *pattern, const char *string, int len
 	return result == REG_OKAY;
 }
 
+/* The place where a key is remembered, or may be: then its length is 0. */
+static KeptKey *
+find_kept(SchemaPattern *pattern, const char *string, int length)
+{
+	uint32		hash = hash_bytes((const unsigned char *) string, length);
+	KeptKey    *kept = NULL;
+
+	for (int i = 0; i < KEPT_PROBES; i++)
+	{
+		kept = &pattern->kept[(hash + i) % KEPT_KEYS];
+		if (kept->length == 0 || (kept->length == length && memcmp(kept->key, string, length) == 0))
+			return kept;
+	}
+	/* all of them are others': the last one makes room */
+	kept->length = 0;
+	return kept;
+}
+
 /*
  * Does the pattern match the key of a member?  The documents that a schema judges mostly have the same keys, so the
  * last ones are remembered.  Keys are no secrets, other than values.
@@ -151,8 +170,8 @@ schema_pattern_matches_key(SchemaPattern *pattern, const JsonbValue *key)
 		return schema_pattern_matches(pattern, string, length);
 	if (pattern->kept == NULL)
 		pattern->kept = MemoryContextAllocZero(pattern->context, KEPT_KEYS * sizeof(KeptKey));
-	kept = &pattern->kept[hash_bytes((const unsigned char *) string, length) % KEPT_KEYS];
-	if (kept->length != length || memcmp(kept->key, string, length) != 0)
+	kept = find_kept(pattern, string, length);
+	if (kept->length == 0)
 	{
 		kept->matched = schema_pattern_matches(pattern, string, length);
 		kept->length = length;

@@ -2,6 +2,7 @@
 // node page.cjs BROWSER FILE...
 'use strict';
 
+const fs = require('fs');
 const puppeteer = require('puppeteer-core');
 const axe = require('axe-core').source;
 
@@ -25,6 +26,15 @@ async function look(browser, file, width, scheme, checks) {
 		heading: document.querySelector('h1').textContent,
 		state: document.querySelector('.state').textContent.trim(),
 		rows: [...document.querySelectorAll('tbody tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim())),
+		tiles: [...document.querySelectorAll('.tiles li')].map((tile) =>
+			[...tile.children].map((word) => word.innerText.trim())),
+		events: [...document.querySelectorAll('.events li')].map((event) =>
+			event.textContent.replace(/\s+/g, ' ').trim()),
+		figures: [...document.querySelectorAll('figure')].map((figure) => ({
+			title: figure.querySelector('figcaption').innerText,
+			words: figure.querySelector('svg').getAttribute('aria-label'),
+			bars: [...figure.querySelectorAll('g')].map((bar) => [bar.textContent, bar.getBoundingClientRect().height]),
+		})),
 		scripts: document.scripts.length,
 		handlers: [...document.querySelectorAll('*')].filter((e) => [...e.attributes].some((a) => /^on/.test(a.name))).length,
 		styled: getComputedStyle(document.body).maxWidth !== 'none',
@@ -34,6 +44,18 @@ async function look(browser, file, width, scheme, checks) {
 			|| performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd),
 		bytes: document.documentElement.outerHTML.length,
 	}));
+	// what a screen reader finds of tables, however they are laid out
+	const { nodes } = await (await page.createCDPSession()).send('Accessibility.getFullAXTree');
+	const heard = nodes.filter((node) =>
+		!node.ignored && /^(table|row|rowheader|columnheader)$/.test(node.role.value)).length;
+
+	// printed, it is light, and nothing is folded
+	await page.emulateMediaType('print');
+	const printed = await page.evaluate(() => ({
+		background: getComputedStyle(document.documentElement).backgroundColor,
+		folded: [...document.querySelectorAll('main > details')].filter((d) => !d.children[1].checkVisibility()).length,
+	}));
+	await page.emulateMediaType('screen');
 	let violations = [];
 
 	if (checks) {
@@ -41,7 +63,7 @@ async function look(browser, file, width, scheme, checks) {
 		violations = await page.evaluate(async () => (await axe.run()).violations.map((v) => v.id + ': ' + v.nodes[0].html));
 	}
 	await page.close();
-	return { width, scheme, messages, requests, violations, ...seen };
+	return { width, scheme, messages, requests, violations, heard, printed, ...seen };
 }
 
 (async () => {
@@ -49,7 +71,7 @@ async function look(browser, file, width, scheme, checks) {
 	const browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
 
 	for (const file of files)
-		for (const [width, scheme] of looks) {
+		for (const [width, scheme] of fs.statSync(file).size < 200000 ? looks : looks.filter((l) => l[1] === 'light')) {
 			const plain = await look(browser, file, width, scheme, false);
 			// what is large is the same markup many times, for which the checker takes minutes
 			const checked = plain.bytes < 200000 ? await look(browser, file, width, scheme, true) : plain;

@@ -227,11 +227,12 @@ my %takes = (
 		preview_chain promotion_chain next_environments upstream_environments next_possible
 		preview_promote_environment preview_deploy_environment preview_rollback_environment preview_plan_environment
 		preview_abort_environment preview_archive_environment preview_decommission_environment
-		preview_fork_environment)),
+		preview_fork_environment gate_backtest policy_backtest)),
 	(map { $_ => 'see' } qw(register_consumer required_approvals open_votes request_evidence request_markdown matrix
 		pipeline_mermaid pipeline_dot matrix_text
-		change_history instance_timeline state_as_of changes_between pending_changes
-		dora_deployments dora_lead_time dora_change_failure_rate dora_time_to_restore dora_summary)),
+		change_history instance_timeline state_as_of changes_between pending_changes calendar calendar_text
+		dora_deployments dora_lead_time dora_change_failure_rate dora_time_to_restore dora_summary
+		history_html)),
 	(map { $_ => 'configure' } qw(configure_instance adopt_drift dismiss_drift set_remote_reference
 		remove_remote_reference export_project export_text apply_document apply_text)),
 	(map { $_ => 'promote' } qw(promote_instance promote_many promote_to_next apply_revision rollback_instance
@@ -338,7 +339,8 @@ sub arguments {
 			"at": "2024-01-01T00:00:00Z"}]}]}'} },
 		rehearse_rollback => { record => 'false' },
 		(map { $_ => { max_length => 'NULL' } } qw(plan_markdown request_markdown)),
-		leaf_history => { at_path => 'NULL' }, dora_band => { metric => q{'lead time'}, value => '1' },
+		leaf_history => { at_path => 'NULL' }, gate_backtest => { settings => q{'{"require_plan": true}'} },
+		policy_backtest => { body => 'NULL' }, dora_band => { metric => q{'lead time'}, value => '1' },
 		apply_revision => { revision => '1', on_conflict => q{'destination'} }, grant_action => { action => q{'view'} },
 		revoke_action => { action => q{'view'} },
 		propose_deployment => { plan => 'NULL' }, audit_facts => { row_of_history => 'ROW(1)',
@@ -484,7 +486,8 @@ sub may_call {
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
-		=~ /^(?:matrix(?:_text)?|pipeline_(?:mermaid|dot)|change_history|state_as_of|changes_between|dora_\w+)$/;
+		=~ /^(?:matrix(?:_text)?|pipeline_(?:mermaid|dot)|change_history|state_as_of|changes_between|dora_\w+
+			|history_html)$/x;
 	return scalar(grep { $_->[0] eq 'work' } @{ $grants{$role} }) if $anywhere{$function};
 	return 0 if $function
 		=~ /^(?:preview_promotion|(?:preview_)?promote_environment|promote_many?|open_request|compare_\w+

@@ -94,6 +94,8 @@ call(1, 'promote_environment', src => 'depot-staging', dst => $depot, overrides 
 call(2, 'rollback_environment', environment => $depot, tag => 'first', message => 'back', %whole);
 call(1, 'archive_environment', environment => 'depot-f1', message => 'over');
 call(2, 'fork_environment', src => $depot, new_environment => 'depot-f1', message => 'another', %whole);
+call(1, 'configure_instance', instance => 'depot-staging-a', patch => '{"size": 9}', message => 'too much');
+call(2, 'abort_environment', environment => 'depot-staging', reason => 'cancelled');
 call(1, 'register_project', project => 'yard', description => $_) for 'a yard', 'a yard', 'the yard';
 call(2, 'register_environment', project => 'yard', environment => 'e1');
 call(2, 'set_parameters', project => 'yard', environment => 'e1', parameters => { size => 1 });
@@ -315,6 +317,18 @@ my @wrong = (
 		sub { my ($h) = @_; $_->{params}{size} = 5 for with_message($h, 'fork') }],
 	['an environment goes back to something else', 'another content',
 		sub { my ($h) = @_; (of($h, 'tag_environment'))[0]{rows}[0]{revision} = 1 }],
+	['what waited is left', 'left waiting',
+		sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.aborted'))[-1]) }],
+	['... and was told of as aborted', 'acknowledged, and not recorded',
+		sub { my ($h) = @_; without($h->{final}{audit}, (events($h, 'deployment.aborted'))[-1]) }],
+	['what runs is aborted with what waits', 'aborted what runs', sub {
+			my ($h) = @_;
+			my ($aborted) = reverse events($h, 'deployment.aborted');
+			besides($h->{final}{audit}, $aborted, event => 'deployment.started', seq => $aborted->{seq} - 0.5,
+				data => { %{ $aborted->{data} }, status => 'RUNNING', fencing => 1 });
+		}],
+	['what is left out is aborted', 'left out, and done',
+		sub { my ($h) = @_; (of($h, 'abort_environment'))[0]{rows}[0]{code} = 'running' }],
 	['a tag has what was before', 'tagged what was desired before',
 		sub { my ($h) = @_; (of($h, 'tag_environment'))[0]{rows}[0]{desired} = 1 }],
 	['a tag has what is to come', 'tagged what was not committed',
@@ -364,8 +378,13 @@ for my $case (@wrong) {
 # Lets them work for some seconds, and holds what they were told against what is promised.
 sub at_random {
 	my ($seconds, @storms) = @_;
+	return hold_history($seconds, { storms => \@storms }, @storms);
+}
+
+sub hold_history {
+	my ($seconds, $how, @storms) = @_;
 	HistoryWork::prepare();
-	my $history = HistoryWork::record(seconds => $seconds, seed => $seed, storms => \@storms);
+	my $history = HistoryWork::record(seconds => $seconds, seed => $seed, %$how);
 	my @calls = map { @{ $_->{calls} } } @{ $history->{transactions} };
 	my %state;
 	$state{ $_->{state} }++ for @calls;
@@ -382,6 +401,14 @@ $done{ $_->{verb} }++ for grep { $_->{state} eq '00000' } map { @{ $_->{calls} }
 cmp_ok($done{$_} // 0, '>', 0, "... with $_") for qw(promote_instance configure_instance deploy_instance
 	claim_deployment complete_deployment);
 cmp_ok(scalar(grep { /_(?:many|environment)$/ } keys %done), '>', 0, '... and with sets');
+
+# Each call by itself: nobody waits for another in a circle, and nobody is told to try again but by a rule, or a
+# request, that has come between a judgement and its commit.
+my ($alone) = hold_history($ENV{PROMOTE_ALONE_SECONDS} // 10, { alone => 1 });
+my @again = grep { $_->{state} =~ /^40/ && $_->{message} !~ /judged by rules that have changed/ }
+	map { @{ $_->{calls} } } @{ $alone->{transactions} };
+is(join("\n", map { "$_->{verb}: $_->{state} $_->{message}" } @again), '',
+	'... and single calls are not told to try again');
 
 # The same in a storm: what was acknowledged is there, all else is not, and nothing by half.
 my (undef, %state) = at_random(6, qw(cancel terminate crash));

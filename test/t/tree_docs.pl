@@ -54,14 +54,14 @@ my $configured = "$registry; SELECT promote.configure_instance(name, '{}', plan 
 my %setup = (
 	(map { ("reference/$_" => $registry) } qw(actor audit configure dependency deploy deployment path plan prune
 		remote_reference rule document import verify worker)),
-	(map { ("reference/$_" => $deployed) } qw(abort apply archive blame chain compare decommission dora drift
-		environment fork
-		gate
+	(map { ("reference/$_" => $deployed) } qw(abort apply archive backtest blame calendar chain compare decommission
+		dora drift environment fork gate
 		health history markdown matrix moment override pipeline
 		policy release report request rollback status structure tag timeline window)),
 	(map { ("how-to/$_" => $deployed) } qw(answer-the-four-questions approve-a-deployment
 		compare-environments find-drift freeze-and-stop
-		guard-production open-an-environment-for-a-pull-request promote-an-environment promote-in-waves
+		guard-production subscribe-to-the-calendar open-an-environment-for-a-pull-request
+		promote-an-environment promote-in-waves
 		promote-one-instance promote-from-ci roll-back give-evidence-to-an-auditor take-a-release-out-of-use
 		vote-for-your-users
 		write-a-policy)),

@@ -31,7 +31,7 @@ sub check {
 	my $self = bless { %$history, documented => $documented, findings => [] }, __PACKAGE__;
 	$self->$_ for qw(index_calls find_events split_sets);
 	$self->$_ for qw(states hashes refused_events acknowledged parts revisions contents expectations keys_once steps
-		claims ends answers generations tags rules approvals budgets requests refusals declarations);
+		claims ends answers aborts generations tags rules approvals budgets requests refusals declarations);
 	return @{ $self->{findings} };
 }
 
@@ -163,7 +163,10 @@ my %one = (promote_many => 'promote_instance', promote_environment => 'promote_i
 	rollback_environment => 'rollback_instance', fork_environment => 'fork_instance', plan_many => 'plan_instance',
 	plan_environment => 'plan_instance',
 	deploy_many => 'deploy_instance', deploy_environment => 'deploy_instance',
-	decommission_environment => 'decommission_instance', complete_many => 'complete_deployment');
+	decommission_environment => 'decommission_instance', complete_many => 'complete_deployment',
+	abort_environment => 'abort_deployment');
+# Those that may do several things to one instance.
+my %has_numbers = map { $_ => 1 } qw(complete_many abort_environment);
 
 # Judges what a call of many has done to each as a call of its own, which has the events of that instance.
 sub split_sets {
@@ -195,7 +198,7 @@ sub split_sets {
 # What tells elements of a call apart: the instance, and where several may be of one, the deployment.
 sub element_key {
 	my ($call, $name, $about) = @_;
-	return $call->{verb} eq 'complete_many' ? "$name $about->{deployment}" : $name;
+	return $has_numbers{ $call->{verb} } ? "$name " . ($about->{deployment} // '') : $name;
 }
 
 # The instance that a row of such a call is of.
@@ -217,7 +220,8 @@ sub element_args {
 			0 .. $#{ $args->{instances} };
 		return { instance => $name, deployment => $number, fencing => $args->{fencings}[$at] };
 	}
-	return { message => $args->{message}, instance => $name } if !defined($args->{src} // $args->{source});
+	return { message => $args->{message}, instance => $name, defined $number ? (deployment => $number) : () }
+	  if !defined($args->{src} // $args->{source});
 	if ($verb eq 'promote_many') {
 		my ($at) = grep { $args->{destination}[$_] eq $name } 0 .. $#{ $args->{destination} };
 		return { message => $args->{message}, src => $args->{source}[$at], dst => $name,
@@ -246,10 +250,10 @@ sub parts {
 		my @left = grep { defined $_->{code} } @{ $call->{rows} };
 		$self->found('a part, unasked', "$call->{verb}: $_->{code}", $call)
 		  for grep { $_->{code} =~ /^PM/ && $call->{args}{partial} ne 't' } @left;
-		my %left = map { (element_name($call, $_) // '' => 1) } @left;
+		my %left = map { (element_key($call, element_name($call, $_) // '', $_) => 1) } @left;
 		$self->found('left out, and done', "$_->{event} of $_->{subject}", $call)
-		  for grep { $left{ $_->{subject} } && $_->{event} =~ /^(?:revision|deployment\.created)/ }
-		  	@{ $call->{events} };
+		  for grep { $_->{event} =~ /^(?:revision|deployment\.(?:created|aborted))/
+		  	&& $left{ element_key($call, $_->{subject}, $_->{data}) } } @{ $call->{events} };
 	}
 	return;
 }
@@ -793,8 +797,8 @@ sub all_claims {
 	return $self->{claims} //= do {
 		my %end;
 		push @{ $end{"$_->{args}{instance} $_->{args}{deployment}"} }, $_
-		  for $self->possible(qw(heartbeat_deployment complete_deployment fail_deployment release_deployment
-		  	abort_deployment));
+		  for grep { defined $_->{args}{deployment} } $self->possible(qw(heartbeat_deployment complete_deployment
+		  	fail_deployment release_deployment abort_deployment));
 		my @claims = map { claimed($_) } $self->effective('claim_deployment', 'hist.begin');
 		for my $claim (@claims) {
 			my ($certain, $perhaps) = ($claim->{until}) x 2;
@@ -887,6 +891,44 @@ sub answers {
 }
 
 # ---- environments ----
+
+# What ends the queues of an environment leaves alone what runs, and nothing that waited.
+sub aborts {
+	my ($self) = @_;
+	for my $call ($self->effective('abort_environment')) {
+		my $components = $call->{args}{components};
+		my @names = grep { my ($project, $environment, $component) = instance_parts($_);
+			"$project-$environment" eq $call->{args}{environment}
+				&& (!$components || grep { $_ eq $component } @$components) }
+			map { $_->{name} } @{ $self->{final}{instance} };
+		$self->check_aborts($call, $_) for @names;
+	}
+	return;
+}
+
+sub check_aborts {
+	my ($self, $call, $name) = @_;
+	my %last;
+	for my $row (grep { $_->{event} =~ /^deployment\./ } @{ $self->{of_subject}{$name} // [] }) {
+		my $key = "deployment $row->{data}{deployment} of $name";
+		my $before = $last{$key};
+		my $by = $row->{call} && ($row->{call}{whole} // $row->{call});
+		$self->found('aborted what runs', $key, $before->{call}, $call)
+		  if $by && $by == $call && $before && $before->{status} eq 'RUNNING';
+		$self->found('left waiting', $key, $before->{call}, $call)
+		  if $before && was_waiting($before, $call) && $row->{call} && earliest($row->{call}) > latest($call);
+		$last{$key} = { status => $row->{data}{status} // ($row->{event} eq 'deployment.created' ? 'PENDING'
+			: ''), call => $row->{call} };
+	}
+	$self->found('left waiting', $_, $last{$_}{call}, $call) for grep { was_waiting($last{$_}, $call) } sort keys %last;
+	return;
+}
+
+# Did a deployment wait for certain when a call was sent?
+sub was_waiting {
+	my ($at, $call) = @_;
+	return $at->{status} =~ /^(?:PENDING|APPROVED)$/ && (!$at->{call} || latest($at->{call}) < $call->{sent});
+}
 
 # What is archived has nothing open, and nothing is done with it until it is opened again; a name is there once.
 sub generations {

@@ -4,6 +4,7 @@ package HistoryWork;
 #
 #   HistoryWork::prepare();                                  # a new extension in the database of the PG* variables
 #   my $history = HistoryWork::record(seconds => 10, seed => 7, storms => ['cancel']);
+#   my $history = HistoryWork::record(seconds => 10, seed => 7, alone => 1);    # each call a transaction of its own
 #   my $history = HistoryWork::finished(@transactions);      # of transactions that were recorded by other means
 #
 # A history is what HistoryCheck takes:
@@ -71,9 +72,9 @@ sub weighted {
 # ---- a session ----
 
 sub new {
-	my ($class, $number, $seed) = @_;
+	my ($class, $number, $seed, %how) = @_;
 	srand $seed * 100 + $number;
-	return bless { number => $number, count => 0, claims => [], stale => [], began => now() }, $class;
+	return bless { number => $number, count => 0, claims => [], stale => [], began => now(), %how }, $class;
 }
 
 # Connects, again where the server is just recovering; dies if it does not.
@@ -137,6 +138,11 @@ sub is_retried { return $_[0] =~ /^(?:40001|40P01)$/ }
 # A transaction of some calls, in one way or another; it is tried again as long as it is told to.
 sub transact {
 	my ($self, @calls) = @_;
+	if ($self->{alone}) {
+		my $transaction = $self->alone($calls[0]);
+		$self->remember($transaction);
+		return $transaction;
+	}
 	my $level = pick('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE');
 	my $bare = @calls == 1 && chance(0.4);
 	my @done;
@@ -505,6 +511,8 @@ sub choose_environment {
 			dst => $project eq 'shop' && chance(0.6) ? 'shop-production' : $fork, %how, %overrides, %plan),
 		4 => call('deploy_environment', environment => $target, %how),
 		1 => call('plan_environment', environment => $target, %how),
+		2 => call('abort_environment', environment => $target, reason => $self->word,
+			chance(0.4) ? (components => [some('a', 'b', 'c')]) : ()),
 		1 => call('rollback_environment', environment => $tagged, tag => $tag, %how, %plan),
 		3 => call('tag_environment', environment => pick(qw(shop-staging shop-production depot-production), $fork),
 			tag => $self->word, message => $self->word),
@@ -588,7 +596,8 @@ sub record {
 	my $until = $began + $how{seconds} * 1_000_000;
 	my @files = map { File::Temp->new } 1 .. SESSIONS;
 	my @pids = map { my $number = $_;
-		start(sub { HistoryWork->new($number, $how{seed})->work($until, "$files[$number - 1]") }) } 1 .. SESSIONS;
+		start(sub { HistoryWork->new($number, $how{seed}, alone => $how{alone})->work($until,
+			"$files[$number - 1]") }) } 1 .. SESSIONS;
 	push @pids, start(sub { storm($how{seed}, $until, @{ $how{storms} }) }) if @{ $how{storms} // [] };
 	my $broken = grep { waitpid($_, 0) && $? != 0 } @pids;
 	die "$broken sessions did not come to their end\n" if $broken;
@@ -811,8 +820,10 @@ BEGIN
 	RETURN what;
 END
 $$;
+-- as the page of revisions asks of whoever takes steps by hand: the instance first
 CREATE FUNCTION hist.begin(instance text, deployment integer) RETURNS promote.deployment
 	LANGUAGE sql SECURITY DEFINER AS $$
+	SELECT FROM promote.instance AS i WHERE i.name = $1 FOR NO KEY UPDATE;
 	UPDATE promote.deployment AS d SET status = 'RUNNING', worker = 'by hand',
 		due_at = clock_timestamp() + interval '2 s'
 	FROM promote.instance AS i WHERE i.name = $1 AND (d.project, d.environment, d.component) = (i.project,

@@ -67,6 +67,7 @@ INSERT INTO sample VALUES
         $$'ecomm-staging-cache'$$),
     ('apply_revision', 'instance', $$'ecomm-staging-db'$$), ('apply_revision', 'revision', '2'),
     ('apply_revision', 'to_instance', $$'ecomm-staging-db'$$),
+    ('gate_backtest', 'environment', $$'production'$$), ('gate_backtest', 'settings', $${"require_plan": true}$$),
     ('remove_remote_reference', 'instance', $$'ecomm-staging-cache'$$), ('open_request', 'project', $$'shop'$$);
 INSERT INTO sample SELECT f, v.*
     FROM unnest('{heartbeat_deployment,complete_deployment,release_deployment,abort_deployment}'::text[]) AS f,
@@ -128,8 +129,8 @@ SELECT is(given, omitted, format('%s(%s => NULL)', function, name)) FROM called 
 SELECT is(array_agg(DISTINCT function ORDER BY function),
     '{apply_document,apply_text,approve_deployment,approve_many,approve_request,complete_many,deploy_instance,'
     'deploy_many,end_session,fail_many,'
-    'heartbeat_many,import_history,next_events,pause_request,plan_many,promote_many,propose_deployment,'
-    'register_consumer,reject_many,'
+    'heartbeat_many,import_history,next_events,pause_request,plan_many,policy_backtest,promote_many,'
+    'propose_deployment,register_consumer,reject_many,'
     'release_many,resume_request,review_override,rotate_secrets,set_change_window,set_freeze,wait_for_deployment}',
     'the calls that do not succeed') FROM called WHERE omitted !~ '^ok ';
 

@@ -209,6 +209,19 @@ SELECT is(promote.jsonb_digest(d), sha256(convert_to(promote.jsonb_canonical(d),
 SELECT is(count(DISTINCT promote.jsonb_digest(jsonb_build_object('a', repeat('x', 1000) || i))), 900::bigint,
     'documents of the same length')
   FROM generate_series(100, 999) AS i;
+-- The order of an object's keys is remembered, for the next one that has the same: each of many is written as by
+-- itself, whether another one of as many keys comes before it, within it or behind it, and what is escaped stays so.
+SELECT is(promote.jsonb_canonical(jsonb_agg(o ORDER BY n)), '[' || string_agg(promote.jsonb_canonical(o), ','
+    ORDER BY n) || ']', format('objects of %s keys, of which some are alike', keys))
+  FROM generate_series(1, 18) AS keys, LATERAL (
+       SELECT n, (SELECT jsonb_object_agg(chr(97 + (k * CASE n % 3 WHEN 1 THEN 7 ELSE 1 END) % 26)
+                             || repeat('z', (k * CASE n % 3 WHEN 2 THEN 5 ELSE 1 END) % 7),
+                             CASE WHEN n % 11 = 0 AND k % 3 = 0 THEN jsonb_build_object(E'"\t', n, 'é', k)
+                                  WHEN n % 5 = 0 AND k % 2 = 0 THEN jsonb_build_object('b', n, 'a' || n % 2, k)
+                                  WHEN n % 7 = 0 THEN to_jsonb(repeat('x', n)) ELSE to_jsonb(n) END)
+                    FROM generate_series(1, keys) AS k) AS o
+         FROM generate_series(1, 40) AS n) AS of
+ GROUP BY keys;
 CREATE TABLE stored (d jsonb);
 ALTER TABLE stored ALTER d SET STORAGE external;
 INSERT INTO stored SELECT jsonb_agg(i) FROM generate_series(1, 3000) AS i;

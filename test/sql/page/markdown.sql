@@ -21,7 +21,9 @@ SELECT is((regexp_match(text, '(- From.*?)- Asked'))[1],
     '- To revision 1 -> revision 2 of `ecomm-production-cache`, release `redis` `1.0.0` -> `1.1.0`\n'
     '- Artifact `sha256:' || repeat('a', 64) || E'`\n- Commit `' || repeat('c', 40) || E'`\n',
     'from where to where, with release and artifact') FROM told;
-SELECT matches(text, '^## Plan 3 of `ecomm-production-cache`\n\n\*\*1 gate stands in the way\*\*\n\n- Status: PENDING\n', 'which plan it is') FROM told;
+SELECT matches(text, '^## Plan 3 of `ecomm-production-cache`\n\n'
+    '\*\*1 gate stands in the way\*\*\n\n- Status: PENDING\n',
+    'which plan it is') FROM told;
 SELECT matches(text, '\n- Asked for by `ada` at [-0-9: ]+ UTC\n- Why: `the sale`\n', 'who and why') FROM told;
 SELECT alike(text, E'%\n### Changes: 1 to add, 2 to change, 0 to remove\n\n'
     '| Change | Path | From | To | Marks |' || E'\n|---|---|---|---|---|\n'

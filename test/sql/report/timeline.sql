@@ -4,49 +4,7 @@ SELECT no_plan();
 \ir ../../fixtures/ecomm.sql
 \ir ../../fixtures/shop.sql
 \ir ../../fixtures/as_role.sql
-SET LOCAL promote.actor = 'ada';
-CREATE ROLE test_release;
-CREATE ROLE test_owner;
-CREATE ROLE test_bob LOGIN IN ROLE test_release;
-CREATE ROLE test_cem LOGIN IN ROLE test_owner;
-INSERT INTO promote.grants (role, action, project)
-SELECT r, a, 'shop' FROM unnest('{test_bob,test_cem}'::text[]) AS r, unnest('{view,approve}'::text[]) AS a;
-SELECT current_user AS me \gset
-
--- A request with a ticket, whose plan is approved by two people under two rules, while a freeze is overridden; then it
--- is rolled back, since what it deploys fails. Another component is proposed to be decommissioned, once rejected, once
--- approved. All of it by names that say who it is.
-INSERT INTO promote.approval_rule (project, environment, rule, role, component)
-VALUES ('shop', 'production', 'release', 'test_release', 's1'), ('shop', 'production', 'owner', 'test_owner', 's1');
-INSERT INTO promote.override_rule (project, environment, code, role) VALUES ('shop', 'production', 'freeze', :'me');
-INSERT INTO promote.freeze_window (name, project, environment, component, reason, during)
-VALUES ('audit', 'shop', 'production', 's1', 'the auditors are there',
-        tstzrange(now() - interval '1 day', now() + interval '1 day'));
-SELECT promote.open_request('shop', 'staging', 'production', '{"components": ["s1", "s2"]}', 'all_at_once',
-    ticket => 'OPS-7', message => 'autumn sale', rollback_mode => 'all') \g /dev/null
-SELECT pg_temp.preview(1) \g /dev/null
-SELECT pg_temp.drain(1) \g /dev/null
-SELECT i.deployment AS plan FROM promote.instance AS i WHERE i.name = 'shop-production-s1' \gset
-SET LOCAL promote.actor = '';
-SELECT pg_temp.as_role('test_bob',
-    format('SELECT promote.approve_deployment(''shop-production-s1'', %s, ''looks good'')', :plan)) \g /dev/null
-SELECT pg_temp.as_role('test_cem',
-    format('SELECT promote.approve_deployment(''shop-production-s1'', %s)', :plan)) \g /dev/null
-SET LOCAL promote.actor = 'dot';
-SELECT promote.override_gate('shop-production-s1', :plan, 'freeze', 'the auditors agree') \g /dev/null
-SET LOCAL promote.actor = 'eve';
-SELECT pg_temp.advance(1) \g /dev/null
-SELECT pg_temp.work_all('s1$') \g /dev/null
-SELECT pg_temp.drain(1) \g /dev/null
-SET LOCAL promote.actor = 'fay';
-SELECT deployment AS refused FROM promote.propose_deployment('shop-production-s3', 'DECOMMISSION',
-    message => 'nobody uses it') \gset
-SELECT promote.reject_deployment('shop-production-s3', :refused, 'somebody does') \g /dev/null
-SELECT deployment AS taken FROM promote.propose_deployment('shop-production-s3', 'DECOMMISSION',
-    message => 'really nobody') \gset
-SET LOCAL promote.actor = 'gus';
-SELECT promote.approve_deployment('shop-production-s3', :taken, 'true') \g /dev/null
-SELECT pg_temp.work_all() \g /dev/null
+\ir ../../fixtures/told_request.sql
 
 -- ---- deployment_history ----
 SELECT is(pg_temp.lines($$SELECT deployment, previous_revision AS prev, revision, previous_version AS prevv,

@@ -85,6 +85,9 @@ SELECT m, format('SELECT * FROM promote.%I(''long'', %L, %L, ''all'')', m, :'beg
   FROM unnest('{dora_deployments,dora_lead_time,dora_change_failure_rate,dora_time_to_restore}'::text[]) AS m;
 SELECT ok(pg_temp.takes('deployment_finished_idx', statement), m || ': by the index')
   FROM metric WHERE m = 'dora_deployments';
+INSERT INTO metric
+SELECT 'dora_summary', format('SELECT * FROM promote.dora_summary(''long'', ''production'', %L, %L)',
+    :'began'::timestamptz + interval '1 hour', :'began'::timestamptz + interval '1 hour 10 seconds');
 SELECT cmp_ok(pg_temp.pages(statement), '<=', 400, m || ' of ten of ten thousand: pages') FROM metric;
 
 -- ---- the page of a chain ----

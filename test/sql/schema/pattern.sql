@@ -174,5 +174,12 @@ SELECT throws_ok($$SELECT promote.jsonb_schema_check(jsonb_build_object('pattern
 	jsonb_object_agg('a' || i, true))) FROM generate_series(1, 70000) AS i$$,
 	'PM102', 'JSON Schema is too large', 'more patterns than a schema may have');
 
+-- What matched a pattern is remembered by keys, of which there may be more than places.
+SELECT is(promote.jsonb_schema_valid(
+        jsonb_object_agg('k' || i, CASE i % 2 WHEN 0 THEN '1' ELSE '"x"' END::jsonb) || extra,
+        '{"patternProperties": {"^k[0-9]*[02468]$": {"type": "integer"}}}'), valid,
+    'two thousand keys, judged by their own names')
+  FROM (VALUES ('{}'::jsonb, true), ('{"k1000": "x"}', false)) AS e (extra, valid), generate_series(1, 2000) AS i
+ GROUP BY extra, valid;
 SELECT * FROM finish();
 ROLLBACK;
