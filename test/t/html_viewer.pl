@@ -258,6 +258,27 @@ refused(ask($granted, '/', head => { 'Remote-User' => $_ }), 403, '... shows it 
 my $distant = viewer('pages', 'viewer', '--role-header', 'Remote-User', '--trusted-proxy', '192.0.2.0/24');
 refused(ask($distant, '/', head => { 'Remote-User' => 'ann' }), 403, 'a header from an address that is not trusted');
 refused(ask($distant, '/'), 403, '... nor is anything shown without');
+
+# Functions in a schema that is called as the role would come before promote's page in PostgreSQL's own search path.
+$node->query('pages', <<'SQL');
+CREATE SCHEMA ann AUTHORIZATION ann;
+SET ROLE ann;
+CREATE FUNCTION ann.as_bob(seen text, project text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL ROLE bob;
+	seen := (SELECT string_agg(p.project, ' ') FROM promote.project AS p);
+	SET LOCAL ROLE ann;
+	RETURN seen;
+END
+$$;
+CREATE FUNCTION ann.told(seen text) RETURNS json LANGUAGE sql AS $$ SELECT json_build_array('stolen ' || seen) $$;
+CREATE AGGREGATE ann.json_agg(text) (SFUNC = ann.as_bob, STYPE = text, FINALFUNC = ann.told);
+SQL
+my $anns = as('ann', '/');
+is($anns->{status}, 200, 'a role that has functions of its own sees the first page');
+unlike($anns->{body}, qr/stolen/, '... and none of them runs in the session, which could be anybody else');
+my $hidden = raw($proxied, "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rRemote-User: bob\r\n\r\n");
+like($hidden, qr{^HTTP/1\.0 403 }, 'a carriage return within a field begins no other one');
 for my $options ([ '--role-header', 'Remote-User' ], [ '--trusted-proxy', '127.0.0.1' ], ['--trusted-proxy', 'proxy'],
 	[ '-t', 0 ], [ '-c', 0 ], [ '-l', 'nowhere' ]) {
 	is(system("$program @$options >/dev/null 2>&1") >> 8, 2, "@$options is not enough");
