@@ -35,8 +35,10 @@ CREATE FUNCTION promote_internal.history_figures(of_project text, since timestam
               FROM period AS p
              CROSS JOIN LATERAL (
                    SELECT g.begins
-                     FROM pg_catalog.generate_series(pg_catalog.date_trunc(p.name, $2), $3 - interval '1 microsecond',
-                                                     ('1 ' || p.name)::interval) AS g (begins)
+                     FROM pg_catalog.generate_series(
+                              GREATEST(pg_catalog.date_trunc(p.name, $2),
+                                       pg_catalog.date_trunc(p.name, $3) - 400 * ('1 ' || p.name)::interval),
+                              $3 - interval '1 microsecond', ('1 ' || p.name)::interval) AS g (begins)
                     ORDER BY g.begins DESC LIMIT 400) AS g
         ), metric AS MATERIALIZED (
             SELECT m.metric, m.value, m.measured, m.band, m.place,

@@ -268,8 +268,10 @@ CREATE FUNCTION promote.dora_summary(
                          COALESCE($2, 'production')) AS c) AS c
          CROSS JOIN LATERAL (VALUES
               (1, 'deployment frequency',
-               CASE WHEN o.judged > 0 THEN o.deployments / (EXTRACT(
-                   epoch FROM promote_internal.dora_until($4) - promote_internal.dora_since($3, $4)) / 86400)::double precision END,
+               CASE WHEN o.judged > 0 THEN o.deployments / (
+                   -- not of the difference: that of what is infinite fails, before dora_asked says what is wrong
+                   (EXTRACT(epoch FROM promote_internal.dora_until($4)) - EXTRACT(epoch FROM promote_internal.dora_since($3, $4)))
+                   / 86400)::double precision END,
                o.deployments),
               (2, 'lead time', EXTRACT(epoch FROM c.median)::double precision, c.changes),
               (3, 'change failure rate', pg_catalog.round(o.failed::numeric / NULLIF(o.judged, 0), 4)::double precision, o.judged),

@@ -93,9 +93,9 @@ read_leaf(const JsonbValue *entry, const JsonbValue *own, Leaf *leaf)
 {
 	JsonbValue	value;
 
-	leaf->ran = !json_find(entry, "kind", &value) ||
+	leaf->ran = !json_is_object(entry) || !json_find(entry, "kind", &value) ||
 		!(json_string_is(&value, "param") || json_string_is(&value, "parameter")) ||
-		!json_find(entry, "path", &leaf->path);
+		!json_find(entry, "path", &leaf->path) || leaf->path.type != jbvString;
 	if (leaf->ran)
 		return;
 	leaf->removed = json_find(entry, "change", &value) && json_string_is(&value, "remove");
@@ -110,9 +110,11 @@ read_leaves(const Jsonb *diff, const Jsonb *own)
 {
 	JsonbValue	entries = json_view(diff);
 	JsonbValue	root = json_view(own);
-	Leaves		leaves = {.count = json_count(&entries)};
+	Leaves		leaves = {.count = json_is_array(&entries) ? json_count(&entries) : 0};
 
 	leaves.leaf = palloc0(Max(leaves.count, 1) * sizeof(Leaf));
+	if (leaves.count == 0)
+		return leaves;
 	json_foreach(entry, &entries)
 		read_leaf(&entry.value, &root, &leaves.leaf[entry.index]);
 	return leaves;

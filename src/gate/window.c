@@ -12,6 +12,7 @@
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,6 +22,8 @@
 #include "base/errors.h"
 #include "gate/window.h"
 #include "registry/rule_hold.h"
+
+#define MAX_NAME 200			/* bytes of a window's name */
 
 /* As promote_internal.window_rule numbers them. */
 enum WindowKind
@@ -130,6 +133,23 @@ window_refuse(const char *name, const char *message, const char *detail, const c
 			 errhint("%s", hint)));
 }
 
+/*
+ * Refuse a name that is blank or too long for a message, and a selector that is no object.  NULL is for the constraints
+ * of the table to refuse.
+ */
+void
+window_check_words(const char *name, const Jsonb *selector)
+{
+	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
+		window_refuse(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
+					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
+					  "Name it after what it is for: 'christmas'.");
+	if (selector && !JB_ROOT_IS_OBJECT(selector))
+		window_refuse(name ? name : "", "has a selector that is no object",
+					  "Attributes of instances are selected by an object that they contain.",
+					  "Write it as in '{\"tier\": \"gold\"}'.");
+}
+
 /* Refuse a range that is empty, or, if must_end is set, has no end. */
 void
 window_check_range(const char *name, const RangeType *during, bool must_end)
@@ -190,6 +210,7 @@ window_suppose(const Sql *sql, const Jsonb *document)
 
 		(void) sql_row(&rows, i, window);
 		must_end = window->kind == WINDOW_FREEZE;
+		window_check_words(window->name, window->selector);
 		require_time(window);
 		if (window->during)
 		{

@@ -19,6 +19,7 @@ typedef struct WindowSet WindowSet;
 extern void window_range(const RangeType *during, TimestampTz *lower, TimestampTz *upper);
 extern WindowSet *window_read(const Sql *sql, const char *project, const char *environment, const char *component);
 extern void window_refuse(const char *name, const char *message, const char *detail, const char *hint);
+extern void window_check_words(const char *name, const Jsonb *selector);
 extern void window_check_range(const char *name, const RangeType *during, bool must_end);
 extern WindowSet *window_suppose(const Sql *sql, const Jsonb *document);
 extern bool window_selects(const WindowSet *set);

@@ -7,7 +7,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -25,26 +24,7 @@ PG_FUNCTION_INFO_V1(promote_check_window);
 PG_FUNCTION_INFO_V1(promote_spell_zone);
 PG_FUNCTION_INFO_V1(promote_window_occurrences);
 
-#define MAX_NAME 200			/* bytes of a window's name */
 #define MAX_ROWS 10000			/* that occurrences are shown in */
-
-/* Refuse a row whose name is blank or too long for a message, or whose selector is no object. */
-static void
-check_words(const TriggerData *data, HeapTuple row)
-{
-	const char *name = trigger_text(data, row, "name");
-	const Jsonb *selector = trigger_jsonb(data, row, "selector");
-
-	/* the constraints of the table refuse NULL afterwards */
-	if (name && (name[strspn(name, " \t\r\n")] == '\0' || strlen(name) > MAX_NAME))
-		window_refuse(pnstrdup(name, pg_mbcliplen(name, strlen(name), 40)), "needs another name",
-					  psprintf("A name has from 1 to %d bytes, not only blanks.", MAX_NAME),
-					  "Name it after what it is for: 'christmas'.");
-	if (selector && !JB_ROOT_IS_OBJECT(selector))
-		window_refuse(name ? name : "", "has a selector that is no object",
-					  "Attributes of instances are selected by an object that they contain.",
-					  "Write it as in '{\"tier\": \"gold\"}'.");
-}
 
 /* The columns that say how a window recurs. */
 static const struct
@@ -127,8 +107,8 @@ promote_check_window(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" is not made for this trigger", "check_window")));
-	check_words(data, row);
 	name = trigger_text(data, row, "name");
+	window_check_words(name, trigger_jsonb(data, row, "selector"));
 	name = name ? name : "";
 	check_kind(name, data, row);
 	during = trigger_value(data, row, "during");

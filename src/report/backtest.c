@@ -269,13 +269,22 @@ shown(const JsonbValue *key)
 	return pnstrdup(key->val.string.val, pg_mbcliplen(key->val.string.val, key->val.string.len, MAX_SHOWN));
 }
 
-/* Is a duration none, or less? */
+/* Is a duration longer than so many months?  Compared as the tables of rules do, which have the same bounds. */
 static bool
-is_no_time(Interval *span)
+is_longer(Interval *span, int32 months)
+{
+	Interval	bound = {.month = months};
+
+	return DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(span), IntervalPGetDatum(&bound)));
+}
+
+/* Is a duration less than none? */
+static bool
+is_negative(Interval *span)
 {
 	Interval	none = {0};
 
-	return !DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(span), IntervalPGetDatum(&none)));
+	return DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(span), IntervalPGetDatum(&none)));
 }
 
 /* Refuse what is not an object of settings, PM_INVALID_ARGUMENT or PM_INVALID_WINDOW. */
@@ -312,8 +321,12 @@ require_settings(const Sql *sql, const Jsonb *document)
 		refuse_settings("\"source_policy\" is any or path.");
 	if (has_member(&root, "approvals") && supposed->quorum < 0)
 		refuse_settings("\"quorum\" is 1 or more.");
-	if (supposed->expires_after && is_no_time(supposed->expires_after))
-		refuse_settings("\"expires_after\" is more than 0.");
+	if (supposed->required_soak &&
+		(is_negative(supposed->required_soak) || is_longer(supposed->required_soak, MONTHS_PER_YEAR)))
+		refuse_settings("\"required_soak\" is from 0 to 1 year.");
+	if (supposed->expires_after &&
+		(!is_longer(supposed->expires_after, 0) || is_longer(supposed->expires_after, 100 * MONTHS_PER_YEAR)))
+		refuse_settings("\"expires_after\" is more than 0, and at most 100 years.");
 }
 
 /* ---- gates ---- */
