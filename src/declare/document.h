@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 
 #include "declare/section.h"
+#include "parse/name.h"
 
 /* What a document has to be. */
 typedef struct DocumentForm
@@ -42,7 +43,9 @@ typedef struct Applying
 extern void document_check(const Sql *sql, DocumentForm *form, const Jsonb *document);
 
 extern void document_say(Applying *applying, const Declaration *said);
-extern void document_apply_states(Applying *applying, List *elements);
+extern InstanceKey document_instance(const Applying *applying, const Jsonb *given);
+extern List *document_apply_desired(Applying *applying, const DocumentElement *element);
+extern void document_apply_references(Applying *applying, const List *elements, const List *references);
 
 /* declare/document_mark.c */
 extern bool document_has_mask(const JsonbValue *value);

@@ -227,28 +227,6 @@ read_section(Applying *applying, DocumentSection *section)
 	return elements;
 }
 
-/* Make the rows of a section what the document says. */
-static void
-apply_section(Applying *applying, DocumentSection *section)
-{
-	List	   *elements;
-	ListCell   *cell;
-
-	applying->section = section;
-	elements = read_section(applying, section);
-	foreach(cell, elements)
-	{
-		const DocumentElement *element = lfirst(cell);
-
-		CHECK_FOR_INTERRUPTS();
-		applying->place = section->single ? 0 : element->place;
-		apply_element(applying, element);
-	}
-	applying->place = 0;
-	if (strcmp(section->kind, "instance") == 0)
-		document_apply_states(applying, elements);
-}
-
 /* A row of the project as declare_gone takes it. */
 static Jsonb *
 named_row(const Applying *applying, const Jsonb *row)
@@ -261,30 +239,52 @@ named_row(const Applying *applying, const Jsonb *row)
 	return json_builder_finish(&builder);
 }
 
+/* Is it the section of a kind? */
+static bool
+is_of(const DocumentSection *section, const char *kind)
+{
+	return strcmp(section->kind, kind) == 0;
+}
+
+/* The rows of a section that the document lacks, in the order of their keys: a list of Jsonb *. */
+static List *
+gone_rows(const Applying *applying, DocumentSection *section)
+{
+	return section_rows(applying->sql, section, applying->project, applying->document, false);
+}
+
+/* Delete a row of the section that the document lacks. */
+static void
+prune_row(Applying *applying, const Jsonb *row)
+{
+	DeclaredKind *kind = declare_kind(applying->section->kind);
+	Jsonb	   *given = named_row(applying, row);
+	Declaration declaration;
+
+	CHECK_FOR_INTERRUPTS();
+	if (lacks_of_kind(applying, kind, given) || applying->missing != NIL)
+		return;
+	declare_gone(applying->sql, kind, given, &declaration);
+	document_say(applying, &declaration);
+}
+
 /* Delete the rows of a section that the document lacks. */
 static void
 prune_section(Applying *applying, DocumentSection *section)
 {
-	DeclaredKind *kind = declare_kind(section->kind);
 	List	   *rows;
 	ListCell   *cell;
 
 	applying->section = section;
-	rows = section_rows(applying->sql, section, applying->project, applying->document, false);
+	rows = gone_rows(applying, section);
 	foreach(cell, rows)
-	{
-		Jsonb	   *given = named_row(applying, lfirst(cell));
-		Declaration declaration;
-
-		CHECK_FOR_INTERRUPTS();
-		if (lacks_of_kind(applying, kind, given) || applying->missing != NIL)
-			continue;
-		declare_gone(applying->sql, kind, given, &declaration);
-		document_say(applying, &declaration);
-	}
+		prune_row(applying, lfirst(cell));
 }
 
-/* Delete the rows that the document lacks of sections whose rows others refer to, or not: the last ones first. */
+/*
+ * Delete the rows that the document lacks of sections whose rows others refer to, or not: the last ones first.
+ * Instances go with those that are there.
+ */
 static void
 prune_sections(Applying *applying, bool leaves)
 {
@@ -292,9 +292,81 @@ prune_sections(Applying *applying, bool leaves)
 	{
 		DocumentSection *section = &document_sections[i];
 
-		if (!section->single && !section->shared && section->leaves == leaves)
+		if (!section->single && !section->shared && !is_of(section, "instance") && section->leaves == leaves)
 			prune_section(applying, section);
 	}
+}
+
+/* ---- sections ---- */
+
+/* Lock the rows of a section that are going to be deleted, in the order of their keys. */
+static void
+lock_gone(const Applying *applying, DocumentSection *section)
+{
+	KindStatements *statements = kind_statements(declare_kind(section->kind));
+	List	   *gone = gone_rows(applying, section);
+	ListCell   *cell;
+
+	foreach(cell, gone)
+		(void) sql_call(applying->sql, &statements->last_lock, SQL_LOCK,
+						SQL_CALL(AS_JSONB(named_row(applying, lfirst(cell)))));
+}
+
+/*
+ * Delete instances that the document lacks, from one on, up to an element in the order of locks; NULL: all that are
+ * left.  Returns the next one.
+ */
+static int
+prune_before(Applying *applying, const List *gone, int next, const DocumentElement *element)
+{
+	const InstanceKey end = element ? document_instance(applying, element->given) : (InstanceKey) {NULL};
+
+	for (; next < list_length(gone); next++)
+	{
+		const InstanceKey key = document_instance(applying, list_nth(gone, next));
+
+		if (element && instance_key_compare(&key, &end) > 0)
+			break;
+		prune_row(applying, list_nth(gone, next));
+	}
+	return next;
+}
+
+/*
+ * Make the rows of a section what the document says, in the order of their keys, which is that of locks.  Instances
+ * are made whole one after the other, and those that the document lacks are deleted between them, so that all of them
+ * are locked in one order; environments that are going to be deleted behind them are locked before.  References come
+ * last, as they may be to any instance.
+ */
+static void
+apply_section(Applying *applying, DocumentSection *section)
+{
+	bool		instances = is_of(section, "instance");
+	List	   *elements;
+	List	   *references = NIL;	/* of the instances before */
+	List	   *gone;
+	ListCell   *cell;
+	int			next = 0;
+
+	applying->section = section;
+	elements = read_section(applying, section);
+	gone = instances && applying->prune ? gone_rows(applying, section) : NIL;
+	if (applying->prune && is_of(section, "environment"))
+		lock_gone(applying, section);
+	foreach(cell, elements)
+	{
+		const DocumentElement *element = lfirst(cell);
+
+		CHECK_FOR_INTERRUPTS();
+		next = prune_before(applying, gone, next, instances ? element : NULL);
+		applying->place = section->single ? 0 : element->place;
+		apply_element(applying, element);
+		if (instances)
+			references = lappend(references, document_apply_desired(applying, element));
+		applying->place = 0;
+	}
+	(void) prune_before(applying, gone, next, NULL);
+	document_apply_references(applying, elements, references);
 }
 
 /* ---- the call ---- */

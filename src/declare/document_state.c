@@ -49,6 +49,15 @@ typedef struct StateOf
 	const char *release_channel;
 } StateOf;
 
+/* A document of an element's; NULL: it has none. */
+static Jsonb *
+element_document(const DocumentElement *element, const char *key)
+{
+	JsonbValue	value;
+
+	return json_find_in(element->given, key, &value) ? json_from_view(&value) : NULL;
+}
+
 /* ---- what is told ---- */
 
 /* Keep a declaration, which may live in what a statement returned, as one of the rows of the result. */
@@ -199,7 +208,7 @@ configure(const StateOf *state)
 
 /* Let an instance desire what the document says of it. */
 static void
-apply_desired(StateOf *state)
+apply_params(StateOf *state)
 {
 	Desired		desired;
 	bool		development;
@@ -251,6 +260,20 @@ say_reference(const StateOf *state, const Reference *reference, const char *acti
 	document_say(state->applying, &said);
 }
 
+/* Is a reference what the document says? */
+static bool
+is_kept(const Reference *reference)
+{
+	return reference->wanted && reference->present && strcmp(reference->wanted, reference->present) == 0;
+}
+
+/* Is a reference to be written? */
+static bool
+is_written(const Applying *applying, const Reference *reference)
+{
+	return !is_kept(reference) && applying->missing == NIL && (reference->wanted || applying->prune);
+}
+
 /* Make a reference what the document says. */
 static void
 apply_reference(const StateOf *state, const Reference *reference)
@@ -260,12 +283,9 @@ apply_reference(const StateOf *state, const Reference *reference)
 	const Applying *applying = state->applying;
 	const char *instance = instance_key_name(&state->key);
 
-	if (reference->wanted && reference->present && strcmp(reference->wanted, reference->present) == 0)
-	{
+	if (is_kept(reference))
 		say_reference(state, reference, "keep");
-		return;
-	}
-	if (applying->missing != NIL || (reference->wanted == NULL && !applying->prune))
+	if (!is_written(applying, reference))
 		return;
 	if (reference->wanted)
 		(void) sql_run(applying->sql, &set, AS_TEXT(instance), AS_TEXT(reference->field), AS_TEXT(reference->wanted));
@@ -274,58 +294,93 @@ apply_reference(const StateOf *state, const Reference *reference)
 	say_reference(state, reference, reference->wanted == NULL ? "delete" : reference->present ? "change" : "create");
 }
 
-/* Make the references of an instance what the document says. */
-static void
-apply_references(const StateOf *state, const Jsonb *references)
+/* What the document says of the references of an instance, and what they are: a list of Reference *. */
+static List *
+read_references(const StateOf *state, const DocumentElement *element)
 {
 	static Statement read = SQL_ROWS(reference_fields, "SELECT $* FROM (SELECT COALESCE(p.field, w.key) AS field,"
 		" p.reference AS present, w.value AS wanted FROM (SELECT * FROM promote.remote_reference AS p WHERE "
 		OF_INSTANCE("p") ") AS p FULL JOIN pg_catalog.jsonb_each_text($4) AS w ON w.key COLLATE \"C\" = p.field) AS r"
 		" ORDER BY r.field COLLATE \"C\"");
-	SqlRows		rows = sql_run(state->applying->sql, &read, AS_KEY(&state->key), AS_JSONB(references));
-	List	   *list = sql_list(&rows, sizeof(Reference));
+	Jsonb	   *references = element_document(element, "remote_references");
+	SqlRows		rows = sql_run(state->applying->sql, &read, AS_KEY(&state->key),
+							   AS_JSONB(references ? references : json_empty_object()));
+
+	return sql_list(&rows, sizeof(Reference));
+}
+
+/* Is any of the references to be written? */
+static bool
+any_is_written(const Applying *applying, const List *references)
+{
 	ListCell   *cell;
 
-	foreach(cell, list)
-		apply_reference(state, lfirst(cell));
+	foreach(cell, references)
+		if (is_written(applying, lfirst(cell)))
+			return true;
+	return false;
 }
 
 /* ---- instances ---- */
 
-/* A document of an element's; NULL: it has none. */
-static Jsonb *
-element_document(const DocumentElement *element, const char *key)
+/* The instance that a row is of, whose project is that of the document. */
+InstanceKey
+document_instance(const Applying *applying, const Jsonb *given)
 {
-	JsonbValue	value;
-
-	return json_find_in(element->given, key, &value) ? json_from_view(&value) : NULL;
+	return (InstanceKey) {unconstify(char *, applying->project), declare_given(given, "environment"),
+		declare_given(given, "component")};
 }
 
-/* Make instances desire, and refer to, what the document says of them. */
+/* What the document says of an instance. */
+static StateOf
+state_of(Applying *applying, const DocumentElement *element)
+{
+	char	   *constraint = declare_given(element->given, "version");
+	StateOf		state = {
+		.applying = applying,
+		.key = document_instance(applying, element->given),
+		.params = element_document(element, "params"),
+		.said_constraint = constraint ? constraint : "latest"
+	};
+
+	state.name = psprintf("%s/%s/%s", state.key.project, state.key.environment, state.key.component);
+	return state;
+}
+
+/*
+ * Make an instance desire what the document says of it, and lock it if its references are to change.  Returns these,
+ * for document_apply_references.
+ */
+List *
+document_apply_desired(Applying *applying, const DocumentElement *element)
+{
+	StateOf		state = state_of(applying, element);
+	List	   *references = read_references(&state, element);
+
+	if (state.params)
+		apply_params(&state);
+	if (any_is_written(applying, references))
+		instance_lock(applying->sql, &state.key, true);
+	return references;
+}
+
+/* Make the references of instances what the document says: for each, a list as document_apply_desired returns. */
 void
-document_apply_states(Applying *applying, List *elements)
+document_apply_references(Applying *applying, const List *elements, const List *references)
 {
 	ListCell   *cell;
+	ListCell   *of_element;
 
-	foreach(cell, elements)
+	forboth(cell, elements, of_element, references)
 	{
 		const DocumentElement *element = lfirst(cell);
-		char	   *constraint = declare_given(element->given, "version");
-		Jsonb	   *references = element_document(element, "remote_references");
-		StateOf		state = {
-			.applying = applying,
-			.key = {unconstify(char *, applying->project), declare_given(element->given, "environment"),
-				declare_given(element->given, "component")},
-			.params = element_document(element, "params"),
-			.said_constraint = constraint ? constraint : "latest"
-		};
+		StateOf		state = state_of(applying, element);
+		ListCell   *reference;
 
 		CHECK_FOR_INTERRUPTS();
 		applying->place = element->place;
-		state.name = psprintf("%s/%s/%s", state.key.project, state.key.environment, state.key.component);
-		if (state.params)
-			apply_desired(&state);
-		apply_references(&state, references ? references : json_empty_object());
+		foreach(reference, (List *) lfirst(of_element))
+			apply_reference(&state, lfirst(reference));
 	}
 	applying->place = 0;
 }
