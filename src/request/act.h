@@ -31,6 +31,8 @@ typedef struct Advance
 	int			waits;			/* how many things are waited for; the request has the first of them */
 	int			in_flight;		/* items that wait for a worker or for time */
 	int			failed;
+	bool		together;		/* are all items of the wave to be staged at once, and held to what was? */
+	bool		holds;			/* may it have locked instances? */
 	char	   *failure;		/* the first failure, in words; NULL: none */
 } Advance;
 

@@ -6,6 +6,10 @@
  * all items of a wave are done, the next wave begins.  request/act.c does what is
  * done with items.
  *
+ * The instances of all items of a wave that may move are locked first, in the order of their keys, as all verbs lock
+ * instances.  A later wave of the same call is not waited for, as it would be out of that order: the next call goes on
+ * with it.
+ *
  * Each item opens a scope of its own, and none is open around the items: policies
  * run with the caller's rights, which are not those within a scope, and the memory
  * of ten thousand items is not held at once.
@@ -14,12 +18,14 @@
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
 #include "base/result.h"
 #include "ledger/guard.h"
 #include "ledger/record_mark.h"
+#include "registry/instance.h"
 #include "request/act.h"
 
 PG_FUNCTION_INFO_V1(promote_advance_request);
@@ -207,6 +213,112 @@ advance_rollback(Advance *advance, RequestItem *item)
 		advance_save(advance, MOVE_ROLLED_BACK, item, ITEM_ROLLED_BACK);
 }
 
+/* ---- locks ---- */
+
+/* Items whose instances are to be locked. */
+typedef struct Locking
+{
+	Advance    *advance;
+	bool		(*moves) (const Advance *advance, const RequestItem *item);
+} Locking;
+
+/* Is the last plan completed, or missing? */
+static bool
+has_no_open_plan(const RequestItem *item)
+{
+	return item->planned.number == 0 || item->planned.status == DEPLOYMENT_COMPLETED;
+}
+
+/* May an item of the wave be staged, planned or deployed, or be held to what was staged? */
+static bool
+moves_on(const Advance *advance, const RequestItem *item)
+{
+	if (item->status != ITEM_PENDING && item->status != ITEM_STAGED)
+		return false;
+	return advance->request.window_open ?
+		item->status == ITEM_PENDING || advance->together || has_no_open_plan(item) :
+		item->status == ITEM_STAGED && item->planned.number == 0;
+}
+
+/* May an item be rolled back, or be planned or deployed for that? */
+static bool
+moves_back(const Advance *advance, const RequestItem *item)
+{
+	return item->status != ITEM_FAILED &&
+		(item->rollback_revision == 0 || (item->rollback_deployment == 0 && has_no_open_plan(item)));
+}
+
+/* Compare keys of instances.  For qsort. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	return instance_key_compare(a, b);
+}
+
+/* Lock the items' instances in their destination for update, or those in their source against it. */
+static void
+lock_environment(const Sql *sql, const Locking *locking, bool destination)
+{
+	const Advance *advance = locking->advance;
+	const PromotionRequest *request = &advance->request;
+	InstanceKey *keys = palloc_extended(advance->count * sizeof(InstanceKey), MCXT_ALLOC_HUGE);
+	int			count = 0;
+
+	for (int i = 0; i < advance->count; i++)
+		if (locking->moves(advance, &advance->items[i]))
+			keys[count++] = (InstanceKey) {request->project,
+				destination ? request->destination_environment : request->source_environment,
+				advance->items[i].component};
+	qsort(keys, count, sizeof(InstanceKey), compare_keys);
+	(void) instances_lock(sql, keys, count, destination);
+}
+
+/* Lock the items' instances, waiting for nobody where others are locked already.  A step of attempt_to_lock. */
+static void
+lock_all(void *state)
+{
+	const Locking *locking = state;
+	const PromotionRequest *request = &locking->advance->request;
+	bool		source_first = strcmp(request->source_environment, request->destination_environment) < 0;
+	int			level = NewGUCNestLevel();
+	Sql			sql;
+
+	if (locking->advance->holds)
+		sql_set_local("lock_timeout", "1");
+	sql_enter(&sql);
+	lock_environment(&sql, locking, !source_first);
+	lock_environment(&sql, locking, source_first);
+	sql_leave(&sql);
+	AtEOXact_GUC(false, level);
+}
+
+/* Lock the instances of the items that may move; false, with why noted: others hold one, and this call is to end. */
+static bool
+lock_items(Advance *advance, bool (*moves) (const Advance *advance, const RequestItem *item))
+{
+	Locking		locking = {advance, moves};
+	int			count = 0;
+
+	for (int i = 0; i < advance->count; i++)
+		count += moves(advance, &advance->items[i]);
+	if (count == 0)
+		return true;
+	if (advance->holds)
+	{
+		if (attempt_to_lock(lock_all, &locking))
+			return true;
+		advance->in_flight++;
+		advance_wait_for(advance, "held", psprintf("wave %d goes on with the next call: others hold its instances",
+												   advance->request.wave));
+		return false;
+	}
+	/* a single one is locked when it moves */
+	if (count > 1)
+		lock_all(&locking);
+	advance->holds = true;
+	return true;
+}
+
 /* ---- waves ---- */
 
 /* Read a part of the items, to be moved. */
@@ -291,6 +403,9 @@ advance_wave(Advance *advance)
 	for (int i = 0; i < advance->count; i++)
 		verify(advance, &advance->items[i]);
 	read_items(advance, PART_WAVE);
+	advance->together = is_together(advance) && count_items(advance, BIT(ITEM_PENDING)) > 0;
+	if (!lock_items(advance, moves_on))
+		return;
 	if (is_together(advance))
 		advance_together(advance);
 	for (int i = 0; i < advance->count; i++)
@@ -358,6 +473,8 @@ static RequestStatus
 advance_back(Advance *advance)
 {
 	read_items(advance, PART_ROLLBACK);
+	if (!lock_items(advance, moves_back))
+		return REQUEST_ROLLING_BACK;
 	for (int i = 0; i < advance->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
