@@ -423,7 +423,7 @@ write_alike(Alike *alike, const JsonKeyText *text)
 static inline Alike *
 alike_slot(Writer *writer, uint32 count)
 {
-	return writer->is_utf8 && count <= ALIKE_KEYS ? &writer->alike[count % ALIKE_SLOTS] : NULL;
+	return writer->is_utf8 && count > 0 && count <= ALIKE_KEYS ? &writer->alike[count % ALIKE_SLOTS] : NULL;
 }
 
 /* Put an object's keys on the stack in canonical order; returns where they end and values begin. */
