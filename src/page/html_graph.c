@@ -86,6 +86,7 @@ node_named(const HtmlPage *page, const char *name)
 static bool
 find_ends(const HtmlPage *page, const HtmlWords *edge, GraphNode **from, GraphNode **to)
 {
+	CHECK_FOR_INTERRUPTS();
 	*from = node_named(page, html_word(edge, 0));
 	*to = node_named(page, html_word(edge, 1));
 	return *from && *to;
@@ -121,7 +122,6 @@ rank_nodes(const HtmlPage *page)
 	for (int round = 0; moved && round < list_length(page->nodes); round++)
 	{
 		moved = false;
-		CHECK_FOR_INTERRUPTS();
 		foreach(cell, page->edges)
 		{
 			GraphNode  *from;
