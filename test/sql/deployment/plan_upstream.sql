@@ -62,7 +62,8 @@ SELECT is((SELECT string_agg(promote_internal.ran_upstream('long', 'production',
 SELECT is(promote_internal.ran_upstream('long', 'production', 'wide', :d, n), NULL, 'no leaf: ' || n)
   FROM unnest(ARRAY[0, 1000]) AS n;
 SELECT is(promote_internal.ran_upstream('long', 'staging', 'wide', 1, 1), NULL, 'it came from nowhere');
-SELECT is((SELECT count(*) FROM promote_internal.never_ran('long', 'staging', 'wide', diff::jsonb, own::jsonb, theirs::jsonb)), 0::bigint,
+SELECT is((SELECT count(*) FROM promote_internal.never_ran(
+    'long', 'staging', 'wide', diff::jsonb, own::jsonb, theirs::jsonb)), 0::bigint,
     'no diff: ' || diff)
   FROM (VALUES ('1'), ('{}'), ('{"kind": "param"}'), ('[1, [], "kind", null]'), ('[["kind"]]'),
                ('[{"kind": "param", "path": 5}, {"kind": "param", "path": {}}, {"kind": {}}]')) AS d (diff),

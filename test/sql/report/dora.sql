@@ -144,7 +144,8 @@ SELECT pg_temp.refuses(format('SELECT * FROM promote.%I(%s)', f, a), state, deta
                ($$'told', '-infinity'$$, 'PM404', 'infinite'), ($$'told', until => 'infinity'$$, 'PM404', 'infinite'),
                ($$'told', period => 'year'$$, 'PM404', 'day, week, month and all')) AS v (a, state, detail);
 SELECT pg_temp.refuses($$SELECT * FROM promote.dora_summary('nobody')$$, 'PM002', 'registered', 'dora_summary');
-SELECT pg_temp.refuses(format($$SELECT * FROM promote.dora_summary('told', 'production', %s)$$, span), 'PM404', 'infinite',
+SELECT pg_temp.refuses(format($$SELECT * FROM promote.dora_summary('told', 'production', %s)$$, span), 'PM404',
+    'infinite',
     'dora_summary ' || span)
   FROM unnest(ARRAY[$$'-infinity'$$, $$'2026-01-01', 'infinity'$$]) AS span;
 CREATE ROLE test_dan;
