@@ -245,8 +245,18 @@ sub psql_command {
 # The SET that has a backslash in a plain literal mean something, which PostgreSQL 19 knows no more.
 sub set_backslashes {
 	my ($self) = @_;
-	my $version = $self->query('postgres', 'SHOW server_version_num');
-	return $version < 190000 ? 'SET standard_conforming_strings = off;' : '';
+	return $self->major < 19 ? 'SET standard_conforming_strings = off;' : '';
+}
+
+# The setting that has a parallel worker do what it may, which PostgreSQL 16 has given another name.
+sub parallel_setting {
+	my ($self) = @_;
+	return $self->major < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
+}
+
+sub major {
+	my ($self) = @_;
+	return int($self->query('postgres', 'SHOW server_version_num') / 10000);
 }
 
 # ---- programs ----
