@@ -10,6 +10,11 @@ PG_CONFIG ?= pg_config
 # Where the sources are, by the rule by which PGXS finds its srcdir.
 TOP := $(patsubst %/,%,$(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST)))))
 in_top = $(patsubst $(TOP)/%,%,$(wildcard $(1:%=$(TOP)/%)))
+# What make or a shell would take for something else there.
+ODD := % ' " & ; ( ) : $$ [ ] * ? ` \ | < >
+ifneq ($(strip $(foreach each,$(ODD),$(findstring $(each),$(TOP)))),)
+$(error "$(TOP)" has a character that make or a shell reads in a way of its own, one of $(ODD): call make there)
+endif
 
 EXTENSION = promote
 # promote.control is the one place that says which version this is.
