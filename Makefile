@@ -93,5 +93,13 @@ BENCH ?= run queue plan gate request json sessions sets environments report hist
 bench:
 	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' $(TOP)/bench/$$each; done
 
+# The archive for PGXN: what is committed, but for what .gitattributes leaves out, and the install script, which
+# META.json names.
+DIST = promote-$(EXTVERSION)
+dist: $(EXTENSION_SQL)
+	@git -C '$(TOP)' diff --quiet HEAD || { echo 'dist: commit or take back what has changed' >&2; exit 1; }
+	git -C '$(TOP)' archive --format=zip --prefix=$(DIST)/ --add-file='$(CURDIR)/$(EXTENSION_SQL)' \
+		-o '$(CURDIR)/$(DIST).zip' HEAD
+
 FORCE:
-.PHONY: bench FORCE
+.PHONY: bench dist FORCE
