@@ -54,7 +54,9 @@ EXTRA_CLEAN = promote--*.sql .build-for test/output $(wildcard src/*.o src/*.bc 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# What is made is looked for here alone: objects that lie beside the sources were made for another build.
+# What is made is looked for here alone: objects that lie beside the sources were made for another build. PGXS has its
+# srcdir follow a VPATH that it is given.
+srcdir := $(TOP)
 override VPATH :=
 vpath %.c $(TOP)
 vpath %.control $(TOP)

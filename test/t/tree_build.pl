@@ -54,6 +54,12 @@ is(slurp($installed{$script}), join('', map { slurp("sql/$_.sql") } split ' ', s
 	'... the script whole');
 ok((stat $installed{'promote.so'})[7] == (stat "$directory/promote.so")[7], '... and the library that was built');
 
+# As pg_buildext and others call it, which say by VPATH, too, where the sources are.
+($rc, $out) = make("$odd/Makefile", @cheaply, "VPATH=$odd", "DESTDIR=$installed/again", 'install');
+is($rc, 0, 'it is installed when VPATH says where the sources are') or diag($out);
+chomp(my @again = `find '$installed/again' -type f -printf '%f\n'`);
+is_deeply([ sort @again ], [ sort keys %installed ], '... as without it');
+
 # ---- the tests of a running server ----
 
 {
