@@ -35,7 +35,8 @@ endif
 
 EXTENSION_SQL = promote--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SQL)
-DATA = $(call in_top,sql/promote--*--*.sql)
+# Scripts as they were released, and those that lead from one version to the next: doc/how-to/change-the-schema.md.
+DATA = $(filter-out %/$(EXTENSION_SQL),$(call in_top,sql/promote--*.sql))
 
 # := because PGXS asks whether these are defined: a kind of test of which there is none yet must not be.
 REGRESS := $(patsubst test/regress/%.sql,%,$(call in_top,test/regress/*.sql))
@@ -60,6 +61,15 @@ $(EXTENSION_SQL): $(SQL_PARTS:%=$(TOP)/sql/%.sql) $(TOP)/sql/ORDER $(TOP)/Makefi
 
 # PGXS tracks headers only where the server was configured with --enable-depend, and Debian's is not.
 $(OBJS) $(OBJS:.o=.bc): $(HEADER_FILES)
+
+# The library knows which version it is.
+src/base/script.o src/base/script.bc: override CPPFLAGS += -DPROMOTE_VERSION='"$(EXTVERSION)"'
+src/base/script.o src/base/script.bc: $(TOP)/promote.control
+
+# Keeps the install script as it is released. What was released never changes.
+freeze: $(EXTENSION_SQL)
+	@test ! -e $(TOP)/sql/$< || cmp $< $(TOP)/sql/$<
+	@cp $< $(TOP)/sql/
 
 OBJECT_DIRECTORIES = $(sort $(dir $(OBJS)))
 $(OBJS) $(OBJS:.o=.bc): | $(OBJECT_DIRECTORIES)
@@ -89,4 +99,4 @@ bench:
 	@set -e; for each in $(BENCH); do PG_CONFIG='$(PG_CONFIG)' $(TOP)/bench/$$each; done
 
 FORCE:
-.PHONY: bench FORCE
+.PHONY: bench freeze FORCE
