@@ -25,7 +25,11 @@
 #include "base/errors.h"
 #include "base/script.h"
 
-#define LIBRARY PROMOTE_VERSION /* the Makefile has it from promote.control */
+/* The library's version, which the Makefile takes from promote.control; who only looks at the source has none. */
+#ifndef PROMOTE_VERSION
+#define PROMOTE_VERSION ""
+#endif
+#define LIBRARY PROMOTE_VERSION
 #define OLDEST "0.1.0"			/* script that the library serves: doc/how-to/change-the-schema.md */
 
 /* The script's version in this database. */

@@ -691,8 +691,11 @@ sub as_owner {
 
 # ---- the installation ----
 
-# Two projects of the same shape, everybody granted everything, and doors to what the owner alone may write.
+# Two projects of the same shape, everybody granted everything, and doors to what the owner alone may write. By default
+# the extension is of the version that the server has.
 sub prepare {
+	my ($version) = @_;
+	my $of_version = defined $version ? " VERSION '$version'" : '';
 	my $reviewers = join ', ', map { person($_) } 1 .. REVIEWERS;
 	my $people = join ', ', map { person($_) } 1 .. SESSIONS;
 	as_owner(<<"SQL" . doors());
@@ -712,7 +715,7 @@ DO \$\$ BEGIN
 		EXECUTE 'ALTER ROLE history_' || n || ' SET deadlock_timeout = ''100 ms''';
 	END LOOP;
 END \$\$;
-CREATE EXTENSION promote;
+CREATE EXTENSION promote$of_version;
 CREATE SCHEMA hist;
 GRANT USAGE ON SCHEMA hist TO $people;
 INSERT INTO promote.bundle VALUES ('service');

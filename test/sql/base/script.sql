@@ -35,9 +35,9 @@ SELECT is(pg_temp.told(:'version', :'edit'), 'done', 'its own version is served'
 SELECT is(pg_temp.told('0.0.9', :'edit'), format(E'PM801\nthe extension promote is of version 0.0.9 in this database, '
     'and this needs 0.1.0\nThe library that is loaded is of version %s.\nHave the extension''s owner run, in this '
     'database: ALTER EXTENSION promote UPDATE', :'version'), 'an older one than any that was released is not');
-SELECT is(pg_temp.told('99.0.0', :'edit'), format(E'PM802\nthe extension promote is of version 99.0.0 in this database, '
-    'and the library that is loaded of %s\nA library serves what is as old as it is, or older.\nHave the package of '
-    'version 99.0.0 or newer on this server, and connect again.', :'version'), 'a newer one is not');
+SELECT is(pg_temp.told('99.0.0', :'edit'), format(E'PM802\nthe extension promote is of version 99.0.0 in this '
+    'database, and the library that is loaded of %s\nA library serves what is as old as it is, or older.\nHave the '
+    'package of version 99.0.0 or newer on this server, and connect again.', :'version'), 'a newer one is not');
 SELECT matches(pg_temp.told(v, :'edit'), s, v || ' is ' || s)
   FROM (VALUES ('0.0.10000', 'PM801'), ('0.0.99999', 'PM801'), ('0.1', 'PM801'), ('0.1.0-rc.1', 'PM801'),
                ('unpackaged', 'PM801'), ('', 'PM801'), ('1.0.0', 'PM802'), ('0.99999.0', 'PM802'),

@@ -19,9 +19,12 @@ use IO::Handle ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
+# The programs of the server; a test may have a node of another server by `local $PromoteTest::bindir`,
+# and one whose files differ by `local @PromoteTest::initdb_options`.
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
-chomp(my $bindir = `$pg_config --bindir`);
+chomp(our $bindir = `$pg_config --bindir`);
 die "cannot run $pg_config\n" if $? != 0;
+our @initdb_options;
 
 my %running;    # the nodes to stop at exit, by address
 
@@ -51,14 +54,14 @@ sub new {
 	my ($class, @settings) = @_;
 	# In /tmp whatever TMPDIR says: a socket's path is short, and the server's user has to get there.
 	my $dir = tempdir('promote_test.XXXXXX', DIR => '/tmp');
-	my $self = bless { dir => $dir, pid => $$, owner => owner() }, $class;
+	my $self = bless { dir => $dir, pid => $$, owner => owner(), bindir => $bindir }, $class;
 	$running{ 0 + $self } = $self;
 	if (defined $self->{owner}) {
 		my (undef, undef, $uid, $gid) = getpwnam $self->{owner};
 		chown $uid, $gid, $dir or die "cannot give $dir to $self->{owner}: $!\n";
 	}
-	$self->must($self->as_owner("$bindir/initdb", '-D', $self->data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
-			'--locale=C.UTF-8', '--no-sync', '--no-instructions'));
+	$self->must($self->as_owner("$self->{bindir}/initdb", '-D', $self->data, '-A', 'trust', '-U', 'postgres',
+			'-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '--no-instructions', @initdb_options));
 	$self->configure("listen_addresses = ''", "unix_socket_directories = '$dir'", 'fsync = off', 'jit = off',
 		@settings);
 	$self->start;
@@ -109,7 +112,8 @@ sub configure {
 sub start {
 	my ($self) = @_;
 	my ($rc, $out, $err) =
-	  $self->run($self->as_owner("$bindir/pg_ctl", '-D', $self->data, '-l', "$self->{dir}/log", '-w', '-s', 'start'));
+	  $self->run($self->as_owner("$self->{bindir}/pg_ctl", '-D', $self->data, '-l', "$self->{dir}/log", '-w', '-s',
+			'start'));
 	die "the server did not start: $out$err" . $self->log_text if $rc != 0;
 	return;
 }
@@ -117,7 +121,7 @@ sub start {
 sub stop {
 	my ($self, $mode) = @_;
 	$self->must(
-		$self->as_owner("$bindir/pg_ctl", '-D', $self->data, '-m', $mode || 'fast', '-w', '-s', 'stop'));
+		$self->as_owner("$self->{bindir}/pg_ctl", '-D', $self->data, '-m', $mode || 'fast', '-w', '-s', 'stop'));
 	return;
 }
 
@@ -223,7 +227,7 @@ sub create_database {
 # Dumps a database into a file; the arguments are pg_dump's, such as -Fc.
 sub dump {
 	my ($self, $database, $path, @arguments) = @_;
-	$self->must("$bindir/pg_dump", $self->connection, @arguments, '-f', $path, $database);
+	$self->must("$self->{bindir}/pg_dump", $self->connection, @arguments, '-f', $path, $database);
 	return;
 }
 
@@ -231,14 +235,14 @@ sub dump {
 sub restore {
 	my ($self, $database, $path, @arguments) = @_;
 	if (slurp($path, 5) eq 'PGDMP' || -d $path) {
-		return $self->run("$bindir/pg_restore", $self->connection, '-d', $database, @arguments, $path);
+		return $self->run("$self->{bindir}/pg_restore", $self->connection, '-d', $database, @arguments, $path);
 	}
 	return $self->run($self->psql_command($database, @arguments), '-f', $path);
 }
 
 sub psql_command {
 	my ($self, $database, @arguments) = @_;
-	return ("$bindir/psql", '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', $self->connection, '-d', $database,
+	return ("$self->{bindir}/psql", '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', $self->connection, '-d', $database,
 		@arguments);
 }
 
