@@ -34,8 +34,8 @@ INSERT INTO catalog VALUES
     ('pg_namespace', NULL, $$t.oid IN (SELECT ours)$$, '{oid}', NULL),
     -- files and statistics; columns that were dropped are counted in relnatts
     ('pg_class', NULL, $$t.relnamespace IN (SELECT ours)$$,
-        '{oid,relfilenode,relpages,reltuples,relallvisible,relallfrozen,reltoastrelid,relfrozenxid,relminmxid,relnatts}',
-        NULL),
+        ('{oid,relfilenode,relpages,reltuples,relallvisible,relallfrozen,reltoastrelid,relfrozenxid,relminmxid,'
+         'relnatts}')::text[], NULL),
     -- the place is counted without columns that were dropped; some minor releases stamp each with a number
     ('pg_attribute', $$pg_temp.name_of('pg_class'::regclass, t.attrelid, t.attnum)$$,
         $$t.attnum > 0 AND NOT t.attisdropped
