@@ -5,6 +5,7 @@ package PromoteTest;
 #
 #   my $node = PromoteTest->new;                  # initdb and start
 #   my $node = PromoteTest->shop('db', $sql);     # with a project
+#   my $copy = PromoteTest->standby($node);       # which follows; $copy->follow($node) waits until it has caught up
 #   my ($rc, $out, $err) = $node->psql('postgres', 'SELECT 1');
 #   $node->query('postgres', 'SELECT 1');         # '1', and dies on an error
 #   $node->dump('db', "$dir/db.dump", '-Fc');
@@ -49,6 +50,35 @@ END {
 # for longer than they run: without JIT the tests of the catalog take seconds instead of minutes.
 sub new {
 	my ($class, @settings) = @_;
+	my $self = $class->place;
+	$self->must($self->as_owner("$bindir/initdb", '-D', $self->data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
+			'--locale=C.UTF-8', '--no-sync', '--no-instructions'));
+	$self->configure($self->where, 'fsync = off', 'jit = off', @settings);
+	$self->start;
+	return $self;
+}
+
+# A standby of a server, which follows it.
+sub standby {
+	my ($class, $primary, @settings) = @_;
+	my $self = $class->place;
+	$self->must($self->as_owner("$bindir/pg_basebackup", $primary->connection, '-D', $self->data, '-R', '-X', 'stream',
+			'-c', 'fast', '--no-sync'));
+	$self->configure($self->where, @settings);
+	$self->start;
+	return $self;
+}
+
+# Waits until a standby shows what the primary has written.
+sub follow {
+	my ($self, $primary) = @_;
+	my $end = $primary->query('postgres', 'SELECT pg_current_wal_insert_lsn()');
+	return $self->wait_for('postgres', "SELECT pg_last_wal_replay_lsn() >= '$end'", 60);
+}
+
+# A place for a server that does not run yet.
+sub place {
+	my ($class) = @_;
 	# In /tmp whatever TMPDIR says: a socket's path is short, and the server's user has to get there.
 	my $dir = tempdir('promote_test.XXXXXX', DIR => '/tmp');
 	my $self = bless { dir => $dir, pid => $$, owner => owner() }, $class;
@@ -57,12 +87,13 @@ sub new {
 		my (undef, undef, $uid, $gid) = getpwnam $self->{owner};
 		chown $uid, $gid, $dir or die "cannot give $dir to $self->{owner}: $!\n";
 	}
-	$self->must($self->as_owner("$bindir/initdb", '-D', $self->data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
-			'--locale=C.UTF-8', '--no-sync', '--no-instructions'));
-	$self->configure("listen_addresses = ''", "unix_socket_directories = '$dir'", 'fsync = off', 'jit = off',
-		@settings);
-	$self->start;
 	return $self;
+}
+
+# Where it listens.
+sub where {
+	my ($self) = @_;
+	return ("listen_addresses = ''", "unix_socket_directories = '$self->{dir}'");
 }
 
 # A server with a database that has the extension, the bundle postgres and the project shop, and what SQL adds to that.
