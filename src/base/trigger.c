@@ -9,9 +9,8 @@
 #include "access/htup_details.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "replication/logicalworker.h"
-#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -29,9 +28,12 @@
 bool
 trigger_is_applied(FunctionCallInfo fcinfo)
 {
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+
 	return IsLogicalWorker() && CALLED_AS_TRIGGER(fcinfo) &&
 		DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) == 1 &&
-		has_privs_of_role(GetUserId(), ((TriggerData *) fcinfo->context)->tg_relation->rd_rel->relowner);
+		DatumGetBool(DirectFunctionCall2(pg_has_role_id, ObjectIdGetDatum(data->tg_relation->rd_rel->relowner),
+										 CStringGetTextDatum("USAGE")));
 }
 
 /* What a trigger returns that leaves the row as it is, and lets it through. */
