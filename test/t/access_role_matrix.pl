@@ -272,7 +272,8 @@ my %takes = (
 );
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
-my @open = qw(may document_schema plain_tables current_actor current_database_role last_refusal compose_params window_occurrences
+my @open = qw(may plain_tables
+	document_schema current_actor current_database_role last_refusal compose_params window_occurrences
 	jsonb_schema_errors
 	merge_params merge_conflicts jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
   jsonb_filter_annotated jsonb_keep_annotated jsonb_filter_copyable jsonb_keep_copyable);

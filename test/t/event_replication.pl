@@ -59,7 +59,8 @@ $node->query('whole', $node->query('here', q{SELECT definition || ';' FROM promo
 $node->query('here', q{SELECT pg_create_logical_replication_slot('whole', 'pgoutput')});
 $node->query('whole', "CREATE SUBSCRIPTION whole CONNECTION '" . $connection =~ s/warehouse/postgres/r
 	. "' PUBLICATION promote_tables WITH (create_slot = false, slot_name = 'whole')");
-ok($node->wait_for('whole', q{SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel}, 60), 'the first copy is made');
+ok($node->wait_for('whole', q{SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel}, 60),
+	'the first copy is made');
 $node->query('here', q{SELECT promote.grant_action('warehouse', 'view', 'shop'),
 	promote.revoke_action('warehouse', 'view', 'shop')});
 $node->query('here', q{SELECT promote.configure_instance('shop-production-db', '{"word": "withheld-3"}')});
