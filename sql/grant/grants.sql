@@ -63,7 +63,7 @@ CREATE FUNCTION promote_internal.withheld_tables() RETURNS text[]
     BEGIN ATOMIC
         SELECT '{config,parameter_set,project_key,secret}'::text[];
     END;
-REVOKE ALL ON FUNCTION promote_internal.withheld_tables() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote_internal.withheld_tables() TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.withheld_tables() IS
 'Tables that hold what is sensitive as it is. Nobody but the owner reads them, also where SELECT was granted by hand: they have no policy';
 
