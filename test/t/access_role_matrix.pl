@@ -254,7 +254,7 @@ my %takes = (
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	(map { $_ => 'rules' } map { ("set_$_", "remove_$_") } qw(freeze change_window approval_rule required_check
 		override_rule policy)),
-	(map { $_ => 'audit' } qw(verify_audit audit_html)),
+	(map { $_ => 'audit' } qw(verify_audit check_invariants audit_html)),
 	(map { $_ => 'register everywhere' } qw(register_project remove_project register_bundle remove_bundle)),
 	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
 	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
@@ -482,7 +482,8 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|end_session|verify_audit|audit_html|prune_audit|fork_environment/
+	my $environment = $function =~ /_line$|end_session|verify_audit|check_invariants|audit_html|prune_audit/
+		|| $function eq 'fork_environment'
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
