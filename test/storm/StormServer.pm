@@ -1,7 +1,7 @@
 package StormServer;
 
-# A server that faults are done to: processes that are killed, stops, a full disk, power that fails, a standby that takes
-# over, backends without memory.
+# A server that faults are done to: processes that are killed, stops, a full disk, power that fails, a standby that
+# takes over, backends without memory.
 #
 #   my $server = StormServer->new(@settings);
 #   my %without = $server->left_out;    # kinds of faults that cannot be had here, and why
@@ -28,9 +28,12 @@ use constant KINDS => (backend => 3, process => 2, postmaster => 3, everything =
 sub new {
 	my ($class, @settings) = @_;
 	$ENV{PGCTLTIMEOUT} = PATIENCE;
-	return $class->SUPER::new('fsync = on', 'synchronous_commit = on', 'full_page_writes = on', 'shared_buffers = 32MB',
-		'max_connections = 60', 'max_wal_size = 64MB', 'min_wal_size = 32MB', 'checkpoint_timeout = 30s',
-		'wal_level = replica', 'recovery_init_sync_method = syncfs', 'wal_keep_size = 64MB', 'log_checkpoints = off', @settings);
+	my $self = $class->SUPER::new('fsync = on', 'synchronous_commit = on', 'full_page_writes = on',
+		'shared_buffers = 32MB', 'max_connections = 60', 'max_wal_size = 64MB', 'min_wal_size = 32MB',
+		'checkpoint_timeout = 30s', 'wal_level = replica', 'recovery_init_sync_method = syncfs',
+		'wal_keep_size = 64MB', 'log_checkpoints = off', @settings);
+	$self->flush;
+	return $self;
 }
 
 # ---- where it is ----
@@ -80,6 +83,9 @@ sub left_out {
 	return ($self->{no_disk} ? map { ($_ => $self->{no_disk}) } qw(full power) : (),
 		quietly(qw(prlimit --version)) ? () : (memory => 'there is no prlimit'));
 }
+
+# Nobody would go on with files that were made without being flushed.
+sub flush { my ($self) = @_; quietly(qw(sync -f), $self->{disk}); return }
 
 # Runs a program without its output; was it well?
 sub quietly {
@@ -280,6 +286,7 @@ sub standby {
 	open my $settings, '>>', "$to/postgresql.conf" or die "cannot open $to/postgresql.conf: $!\n";
 	printf $settings "port = %d\n", $self->port($self->other);
 	close $settings;
+	$self->flush;
 	$self->must($self->as_owner($self->program('pg_ctl'), '-D', $to, '-l', $self->dir . '/log', '-w', '-s', 'start'));
 	$self->query('postgres', q{ALTER SYSTEM SET synchronous_standby_names = '*'});
 	$self->query('postgres', 'SELECT pg_reload_conf()');

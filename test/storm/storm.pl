@@ -1,21 +1,21 @@
 #!/usr/bin/perl
 #
 # storm.pl: eight sessions call all verbs at random on a server that is killed, stopped, cut from its disk, its power or
-# its memory, and replaced by its standby. What they were told is kept outside, and held after each recovery against what
-# is there.
+# its memory, and replaced by its standby. What they were told is kept outside, and held after each recovery against
+# what is there.
 #
 # usage: storm.pl [--faults N] [--only KIND,...] [--set NAME=VALUE]... [seconds [seed]]
 #
-# Sessions work in legs of some faults each. Right after each fault promote.check_invariants() and promote.verify_audit()
-# are asked, while sessions work on; at the end of a leg everybody stands still, and all that the sessions were told is
-# held against what is recorded (HistoryCheck). After some legs everything begins anew. It ends when the time is over and
-# N faults were done, and prints a table, in Markdown, whose numbers of what is lost, contradicts itself or was promised
-# otherwise have to be 0: else the exit status is 1, and the findings stand above the table. With the same seed the same
-# faults come in the same order, and sessions ask for much the same.
+# Sessions work in legs of some faults each. Right after each fault promote.check_invariants() and
+# promote.verify_audit() are asked, while sessions work on; at the end of a leg everybody stands still, and all that the
+# sessions were told is held against what is recorded (HistoryCheck). After some legs everything begins anew. It ends
+# when the time is over and N faults were done, and prints a table, in Markdown, whose numbers of what is lost,
+# contradicts itself or was promised otherwise have to be 0: else the exit status is 1, and the findings stand above the
+# table. With the same seed the same faults come in the same order, and sessions ask for much the same.
 #
-# The server is its own, made in /tmp by PG_CONFIG, with settings by --set: with synchronous_commit=off it loses what was
-# acknowledged, as it may, and the table says that. What takes root, or programs that are not there, is left out, and the
-# table says so.
+# The server is its own, made in /tmp by PG_CONFIG, with settings by --set: with synchronous_commit=off it loses what
+# was acknowledged, as it may, and the table says that. What takes root, or programs that are not there, is left out,
+# and the table says so.
 #
 use strict;
 use warnings;
@@ -76,7 +76,8 @@ while (time < $start + $seconds || $faults < $at_least) {
 		last if $leg > 1 && time >= $start + $seconds && $faults >= $at_least;
 		$legs++;
 		srand $seed * 1000 + $legs;
-		my @next = map { next_fault() } 1 .. LEG;
+		my $left = time < $start + $seconds ? LEG : $at_least - $faults;
+		my @next = map { next_fault() } 1 .. ($left < LEG ? $left : LEG);
 		$history = HistoryWork::record(seed => $seed * 1000 + $legs, after => $history,
 			disturb => sub { disturb(@next) });
 		$of_history = hold(dclone($history));

@@ -18,7 +18,7 @@ sub storm {
 	return ($? >> 8, $printed, %row);
 }
 
-my ($status, $printed, %row) = storm('--faults', 3, '--only', 'backend,everything,terminate', 1, $seed);
+my ($status, $printed, %row) = storm('--faults', 3, '--only', 'backend,everything,terminate', 0, $seed);
 is($status, 0, "what is promised holds through kills (PROMOTE_SEED=$seed)") or diag($printed);
 cmp_ok($row{faults} // 0, '>=', 3, 'there were some');
 cmp_ok($row{'calls acknowledged'} // 0, '>', 20, '... and calls were acknowledged');
@@ -27,15 +27,18 @@ is($row{$_}, 0, "... of which nothing: $_")
 note("result: $row{'calls acknowledged'} calls acknowledged, $row{faults} faults, $row{seconds} s");
 
 # A server that answers before it has written is one that loses what it has answered, and that is found.
-($status, $printed, %row) = storm('--faults', 3, '--only', 'everything', '--set', 'synchronous_commit=off', '--set',
-	'wal_writer_delay=10s', 1, $seed);
+($status, $printed, %row) = storm('--faults', 2, '--only', 'everything', '--set', 'synchronous_commit=off', '--set',
+	'wal_writer_delay=10s', 0, $seed);
 is($status, 1, 'where commits do not wait for the disk') or diag($printed);
 cmp_ok($row{'acknowledged and lost'}, '>', 0, '... what is lost is found');
 
 # Where root can mount a file system, what comes of power is asked as well.
-($status, $printed, %row) = storm('--faults', 1, '--only', 'power,immediate', 1, $seed);
-is($status, 0, '... and through a loss of power, or a stop at once') or diag($printed);
-note("result: power: @{[$row{'... power'} // '']}");
+($status, $printed, %row) = storm('--faults', 1, '--only', 'power', 0, $seed);
+SKIP: {
+	skip $1, 1 if $printed =~ /none of these faults can be had here: (.*)/;
+	is($status, 0, '... and through a loss of power') or diag($printed);
+	note("result: power: $row{'... power'}");
+}
 
 ($status, $printed) = storm('--only', 'earthquake', 1, 1);
 like($printed, qr/there is no such fault: earthquake/, 'a fault that there is none of is refused');

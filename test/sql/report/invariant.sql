@@ -37,7 +37,9 @@ BEGIN
     END LOOP;
 END
 $$;
--- What is found after statements, which are undone: all of it, or what the queries of a table find.
+CREATE TEMP TABLE query ON COMMIT DROP AS SELECT q FROM promote_internal.invariant_queries() AS q;
+-- What is found after statements, which are undone: all of it, or what the queries of a table find, or a
+-- function.
 CREATE FUNCTION pg_temp.after(statements text[], name text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     statement text;
@@ -56,7 +58,7 @@ BEGIN
     ELSE
         EXECUTE (SELECT 'SELECT string_agg(concat_ws('' | '', invariant, project, subject, detail), E''\n'') FROM ('
                         || string_agg(q, ' UNION ALL ') || ') AS b (invariant, project, subject, detail)'
-                   FROM promote_internal.invariant_queries() AS q WHERE q ~ format(' FROM promote\.%s AS t ', name))
+                   FROM query WHERE q ~ format(' FROM \w+\.%s( AS t |\()', name))
            INTO found USING NULL::text;
     END IF;
     RAISE SQLSTATE 'UNDO1' USING MESSAGE = COALESCE(found, 'nothing found');
@@ -144,7 +146,7 @@ SELECT unalike(pg_temp.after('{UPDATE promote.environment SET archived_at = now(
     '%environment production is%', 'archived: another environment is not');
 
 -- ---- the others ----
-SELECT matches(pg_temp.after(statements), found, what) FROM (VALUES
+SELECT matches(pg_temp.after(statements, 'broken_invariants'), found, what) FROM (VALUES
     ('numbers: a revision too many', 'numbers \| ecomm \| revision ecomm/staging/db/1001 \| the one before it is 0',
      ARRAY['UPDATE promote.revision SET revision = 1001 WHERE environment = ''staging'' AND component = ''db''']),
     ('numbers: between revisions', 'numbers \| ecomm \| revision ecomm/production/db/3 \| the one before it is 1',
