@@ -483,7 +483,7 @@ sub may_call {
 	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
 	my $environment = $function =~ /_line$|end_session|verify_audit|check_invariants|audit_html|prune_audit/
-		|| $function eq 'fork_environment'
+		|| $function =~ /fork_environment/
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
