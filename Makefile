@@ -37,11 +37,13 @@ EXTENSION_SQL = promote--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SQL)
 DATA = $(call in_top,sql/promote--*--*.sql)
 
+# Where the tests' database has the extension already: --use-existing
+TEST_DATABASE = --load-extension=promote
 # := because PGXS asks whether these are defined: a kind of test of which there is none yet must not be.
 REGRESS := $(patsubst test/regress/%.sql,%,$(call in_top,test/regress/*.sql))
-REGRESS_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/regress --load-extension=promote
+REGRESS_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/regress $(TEST_DATABASE)
 ISOLATION := $(patsubst test/specs/%.spec,%,$(call in_top,test/specs/*.spec))
-ISOLATION_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/isolation --load-extension=promote
+ISOLATION_OPTS = --inputdir=$(TEST_INPUT) --outputdir=$(TEST_OUTPUT)/isolation $(TEST_DATABASE)
 
 # Objects of sources that have moved or gone, too.
 EXTRA_CLEAN = promote--*.sql .build-for test/output $(wildcard src/*.o src/*.bc src/*/*.o src/*/*.bc)

@@ -16,9 +16,8 @@ my $sensitive = 'hush-7a1';    # marked sensitive in the params
 my $secret    = 'sealed-9c2';
 
 my $node = PromoteTest->new;
-$node->create_database('matrix');
+$node->create_promote('matrix');
 $node->query('matrix', <<"SQL");
-CREATE EXTENSION promote;
 ALTER DATABASE matrix SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 SQL
 $node->query('matrix', <<"SQL");

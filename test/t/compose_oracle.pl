@@ -20,8 +20,8 @@ plan skip_all => 'no python3' if system('python3 -c "import json, fractions" >/d
 my $json = JSON::PP->new->canonical->allow_nonref;
 binmode $_, ':utf8' for map { Test::More->builder->$_ } qw(output failure_output);
 my $node = PromoteTest->new;
-$node->create_database('oracle');
-$node->query('oracle', 'CREATE EXTENSION promote;' . PromoteTest::slurp('test/conformance/oracle.sql'));
+$node->create_promote('oracle');
+$node->query('oracle', PromoteTest::slurp('test/conformance/oracle.sql'));
 
 # Lets the oracle speak, and compares.
 sub compare {

@@ -25,7 +25,7 @@ $subscribe =~ s/CONNECTION '.*?'/CONNECTION '$connection'/;
 $subscribe =~ s/;\s*\z/ WITH (create_slot = false, slot_name = 'history');\n/;
 $node->query('there', $subscribe);
 
-ok($node->wait_for('there', q{SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel}, 60),
+ok($node->wait_for('there', q{SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel}),
 	'the first copy is made');
 $node->query('here', q{SELECT promote.configure_instance('shop-production-db', '{"word": "withheld-2"}')});
 $node->query('here', q{SELECT promote.complete_deployment(c.instance, c.deployment, c.fencing)
@@ -39,7 +39,7 @@ for my $table (sort keys %columns) {
 	  	$columns{$table})
 	  . " FROM promote.$table) AS x";
 	my $here = $node->query('here', $rows);
-	ok($node->wait_for('there', "SELECT ($rows) = '$here'", 60), "$table is there as it is here");
+	ok($node->wait_for('there', "SELECT ($rows) = '$here'"), "$table is there as it is here");
 }
 cmp_ok($node->query('there', 'SELECT count(*) FROM promote.audit_log'), '>', 10,
 	'with what was before, and what came after');

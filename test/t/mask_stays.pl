@@ -11,8 +11,7 @@ use PromoteTest;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
 my $node = PromoteTest->new;
-$node->create_database('masks');
-$node->query('masks', 'CREATE EXTENSION promote;');
+$node->create_promote('masks');
 
 # ---- the driver ----
 

@@ -15,9 +15,8 @@ is(join(' ', grep { !m{/grant/role\.c$|/base/refusal\.c$}
 
 my $node = PromoteTest->new('wal_level = logical', 'autovacuum_naptime = 1s', 'max_parallel_workers = 8');
 my $major = $node->query('postgres', 'SHOW server_version_num') / 10000;
-$node->create_database('identity');
+$node->create_promote('identity');
 $node->query('identity', <<'SQL');
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
 INSERT INTO promote.project (project) VALUES ('shop');

@@ -104,8 +104,10 @@ my ($psql) = $node->psql_command('postgres');
 # ---- sessions ----
 
 # Beginning anew takes a server longer than most examples do. So one psql of each user runs a page, and forgets after
-# each example what that has set.
+# each example what that has set: all that DISCARD ALL forgets, but for the plans that promote has made.
 my %session;    # of the page, by user
+my $forget = join ' ', 'ROLLBACK;', 'CLOSE ALL;', 'RESET SESSION AUTHORIZATION;', 'RESET ALL;', 'DEALLOCATE ALL;',
+	'UNLISTEN *;', 'SELECT pg_advisory_unlock_all() \g /dev/null', 'DISCARD TEMP;', 'DISCARD SEQUENCES;';
 my $errors = File::Temp->new;
 my $end = '<the end of an example>';
 
@@ -138,7 +140,7 @@ sub output_of {
 	truncate $errors, 0;
 	my $out = told($session, $bare ? ('\pset format unaligned', '\pset tuples_only on') : (), $sql)
 		. PromoteTest::slurp("$errors");
-	told($session, '\pset format aligned', '\pset tuples_only off', 'ROLLBACK;', 'DISCARD ALL;');
+	told($session, '\pset format aligned', '\pset tuples_only off', $forget);
 	# what a database or a role sets begins with the next session
 	end_sessions() if $sql =~ /\bALTER\s+(?:DATABASE|ROLE|SYSTEM)\b/;
 	return $out;
@@ -307,8 +309,7 @@ SQL
 	return;
 }
 
-$node->create_database('page');
-$node->query('page', 'CREATE EXTENSION promote');
+$node->create_promote('page');
 my @pages = ('README.md', sort(glob 'doc/*/*.md'));
 for my $page (@pages) {
 	my @examples = examples($page) or next;
