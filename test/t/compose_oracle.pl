@@ -13,7 +13,7 @@ use PromoteTest;
 
 my $bundles = ($ENV{PROMOTE_DATA} || '../shared/data') . '/bundles';
 my $seed = $ENV{PROMOTE_ORACLE_SEED} // 1;
-my $count = $ENV{PROMOTE_ORACLE_COUNT} // 400;
+my $count = $ENV{PROMOTE_ORACLE_COUNT} // ($ENV{PROMOTE_SHORT} ? 40 : 400);
 
 plan skip_all => 'no python3' if system('python3 -c "import json, fractions" >/dev/null 2>&1') != 0;
 

@@ -12,7 +12,7 @@ use JSON::PP;
 use PromoteTest;
 
 my $seed = $ENV{PROMOTE_ORACLE_SEED} // 1;
-my $count = $ENV{PROMOTE_ORACLE_COUNT} // 15;
+my $count = $ENV{PROMOTE_ORACLE_COUNT} // ($ENV{PROMOTE_SHORT} ? 3 : 15);
 
 plan skip_all => 'no python3' if system('python3 -c "import json, fractions" >/dev/null 2>&1') != 0;
 

@@ -12,7 +12,7 @@ my $node = PromoteTest->new("synchronous_standby_names = 'nobody'", 'synchronous
 chomp(my $bindir = `$ENV{PG_CONFIG} --bindir`);
 
 # Long names, so that few notices are much.
-my ($shop, $staging, $db) = map { $_ x 12 } qw(shop1 stage cloud);
+my ($shop, $staging, $db) = map { $_ x 11 } qw(shop1 stage cloud);
 my $instance = "$shop-$staging-$db";
 
 sub setup {

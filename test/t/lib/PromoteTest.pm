@@ -284,7 +284,9 @@ sub set_backslashes {
 sub as_owner {
 	my ($self, @command) = @_;
 	my @user = defined $self->{owner} ? ('runuser', '-u', $self->{owner}, '--') : ();
-	return ({ shielded => 1 }, @user, @command);
+	# a sanitizer that the server was not built with
+	my @preload = defined $ENV{PROMOTE_PRELOAD} ? ('env', "LD_PRELOAD=$ENV{PROMOTE_PRELOAD}") : ();
+	return ({ shielded => 1 }, @user, @preload, @command);
 }
 
 # Runs a program and returns (exit status, output, errors). A hash in front may give its input.
