@@ -1,14 +1,15 @@
 #!/usr/bin/perl
 # Runs the tests, several at a time, and counts.
 #
-#   perl test/run.pl [--long] [--jobs N] [AREA...]
+#   perl test/run.pl [--long] [--list] [--jobs N] [AREA...]
 #
 # There are as many lanes as processors. Each has a server of its own, which one test after the other gets, so that no
-# test sees another's roles, load or crash; tests of test/t start servers themselves. All are copies of one that was made
-# for the run. The order in which they run does not matter: those that took longest the last time begin.
+# test sees another's roles, load or crash; tests of test/t start servers themselves. All are copies of one that was
+# made for the run. The order in which they run does not matter: those that took longest the last time begin.
 #
 # The short round is that of every commit. It leaves out those of %long, and PROMOTE_SHORT is set for the others, of
-# which those that try much at random try less. --long runs all there is, and so does who names an area.
+# which those that try much at random try less. --long runs all there is, and so does who names an area. --list says
+# which these are, and runs none.
 #
 # What a test prints is shown only where something failed, but for comments that start with "result: " and the reason
 # why a whole file is skipped. The last line is "N passed, N failed": pgTAP and TAP assertions, and one for each
@@ -32,8 +33,8 @@ use PromoteTest;
 our $time_limit = 1200;
 
 # What the short round leaves out: what takes long for what it tells that nothing else does.
-my %long = map { $_ => 1 } qw(abort_crash.pl access_role_matrix.pl dependency_crash.pl deploy_set_crash.pl event_order.pl
-	event_restore.pl event_webhook.pl extension_dump.pl extension_history.pl extension_lookalikes.pl
+my %long = map { $_ => 1 } qw(abort_crash.pl access_role_matrix.pl dependency_crash.pl deploy_set_crash.pl
+	event_order.pl event_restore.pl event_webhook.pl extension_dump.pl extension_history.pl extension_lookalikes.pl
 	extension_reinstall.pl fork_crash.pl html_browser.pl html_demo.pl html_viewer.pl json/limits.sql notify_worker.pl
 	plan_sizes.pl policy_endless.pl promote_environments_crash.pl promotion_agrees.pl promotion_set_memory.pl
 	revision_bulk.pl rule_hold_brakes.pl rule_hold_prepared.pl schema/pattern.sql schema_annotation_suite.pl
@@ -44,8 +45,8 @@ my %total = (passed => 0, failed => 0, skipped => 0);
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
 chomp(my $processors = `nproc`);
-my ($long, $jobs) = (0, $processors);
-GetOptions('long' => \$long, 'jobs=i' => \$jobs) or exit 2;
+my ($long, $list, $jobs) = (0, 0, $processors);
+GetOptions('long' => \$long, 'list' => \$list, 'jobs=i' => \$jobs) or exit 2;
 my $short = !$long && !@ARGV;
 $ENV{PROMOTE_SHORT} = 1 if $short;
 delete $ENV{PROMOTE_SHORT} if !$short;
@@ -63,6 +64,10 @@ my @signals = qw(HUP INT TERM);
 $SIG{$_} = \&end for @signals;
 
 my @tests = tests();
+if ($list) {
+	print map { "$_\n" } @tests;
+	exit;
+}
 if (!eval { run_all(@tests); 1 }) {
 	count_failure("the test run broke off: $@");
 	kill TERM => keys %running;
