@@ -280,6 +280,25 @@ COMMENT ON COLUMN promote_internal.window_rule.starts_at IS 'Local time from whi
 COMMENT ON COLUMN promote_internal.window_rule.duration IS 'How long';
 COMMENT ON COLUMN promote_internal.window_rule.exdates IS 'Local times at which not';
 
+CREATE FUNCTION promote_internal.supposed_windows(document jsonb) RETURNS SETOF promote_internal.window_rule
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT k.kind, COALESCE(x.name, k.name), x.reason, NULL::text, NULL::text, NULL::text, x.component,
+               COALESCE(x.selector, '{}'), NULL::timestamptz, 0, 0, x.during, x.rule, x.zone, x.starts_at,
+               CASE WHEN x.starts_at IS NOT NULL THEN x.duration END, x.exdates
+          FROM (VALUES (1, 'freeze'), (2, 'change_window')) AS k (kind, name)
+         CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(
+               CASE pg_catalog.jsonb_typeof($1 -> k.name)
+               WHEN 'array' THEN $1 -> k.name
+               WHEN 'object' THEN pg_catalog.jsonb_build_array($1 -> k.name)
+               ELSE '[]' END) AS x (
+               name text, reason text, component text, selector jsonb, during tstzrange, rule text, zone text,
+               starts_at timestamp, duration interval, exdates timestamp[]);
+    END;
+REVOKE ALL ON FUNCTION promote_internal.supposed_windows(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.supposed_windows(jsonb) IS
+'The windows that a document supposes, by its members freeze and change_window: an object with the columns of the tables, or an array of such; not checked yet';
+
 CREATE FUNCTION promote_internal.queued_between(
     project text, environment text, component text, deployment integer, after timestamptz, before timestamptz,
     scope_project text, scope_environment text, scope_component text, selector jsonb)

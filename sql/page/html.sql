@@ -147,12 +147,12 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
               LEFT JOIN cell AS c ON c.environment = n.environment
              GROUP BY n.environment, n.place
         ), path AS MATERIALIZED (
-            SELECT e.place, f.environment AS source, t.environment AS destination, g.edges[4 * e.place - 1] AS words,
-                   g.edges[4 * e.place] AS blocked
+            SELECT e.place, f.environment AS source, t.environment AS destination, g.edges[5 * e.place - 2] AS words,
+                   g.edges[5 * e.place - 1] AS blocked, g.edges[5 * e.place] AS why
               FROM graph AS g
-             CROSS JOIN pg_catalog.generate_series(1, pg_catalog.cardinality(g.edges) / 4) AS e (place)
-              JOIN stage AS f ON f.place = g.edges[4 * e.place - 3]::integer
-              JOIN stage AS t ON t.place = g.edges[4 * e.place - 2]::integer
+             CROSS JOIN pg_catalog.generate_series(1, pg_catalog.cardinality(g.edges) / 5) AS e (place)
+              JOIN stage AS f ON f.place = g.edges[5 * e.place - 4]::integer
+              JOIN stage AS t ON t.place = g.edges[5 * e.place - 3]::integer
         )
         SELECT pg_catalog.jsonb_agg(b.words ORDER BY b.section, b.place, b.inner_place) FROM (
             SELECT 0, 0::bigint, 0::bigint, pg_catalog.jsonb_build_array('title', 'Pipeline of ', $1)
@@ -181,7 +181,7 @@ CREATE FUNCTION promote_internal.pipeline_blocks(of_project text) RETURNS jsonb
                    WHEN 1 THEN pg_catalog.jsonb_build_array('text', 'From ', p.source, ' to ', p.destination, ': ', w.line)
                    ELSE pg_catalog.jsonb_build_array('item', '', w.line) END
               FROM path AS p
-             CROSS JOIN LATERAL pg_catalog.string_to_table(p.words, '; ') WITH ORDINALITY AS w (line, place)
+             CROSS JOIN LATERAL pg_catalog.string_to_table(pg_catalog.concat_ws(E'\n', p.words, p.why), E'\n') WITH ORDINALITY AS w (line, place)
              UNION ALL
             SELECT 4, 0, 0, pg_catalog.jsonb_build_array('heading', 'What is where')
              UNION ALL

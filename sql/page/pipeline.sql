@@ -6,7 +6,7 @@ CREATE FUNCTION promote_internal.mermaid(of_project text, found text, nodes text
     AS 'MODULE_PATHNAME', 'promote_mermaid';
 GRANT EXECUTE ON FUNCTION promote_internal.mermaid(text, text, text[], text[]) TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.mermaid(text, text, text[], text[]) IS
-'A flowchart of nodes (name and states) and edges (numbers of two nodes, words, and blocked, or NULL) as Mermaid draws it; PM002 where no project was found';
+'A flowchart of nodes (name and states) and edges (numbers of two nodes, words, blocked or NULL, and lines of why or NULL) as Mermaid draws it; PM002 where no project was found';
 
 CREATE FUNCTION promote_internal.dot(of_project text, found text, nodes text[], edges text[]) RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE
@@ -49,7 +49,7 @@ CREATE FUNCTION promote_internal.pipeline_graph(of_project text)
               JOIN node AS d ON d.environment = p.destination_environment
              CROSS JOIN LATERAL (
                    SELECT pg_catalog.count(*) AS comes, pg_catalog.count(l.line) AS stays,
-                          pg_catalog.string_agg(DISTINCT pg_catalog.substr(l.line, pg_catalog.length(d.environment) + 3), '; ') AS why
+                          pg_catalog.string_agg(DISTINCT pg_catalog.substr(l.line, pg_catalog.length(d.environment) + 3), E'\n') AS why
                      FROM cell AS c
                      LEFT JOIN LATERAL (
                           SELECT l.line FROM pg_catalog.regexp_split_to_table(c.why_not, E'\n') AS l (line)
@@ -65,8 +65,9 @@ CREATE FUNCTION promote_internal.pipeline_graph(of_project text)
                  CROSS JOIN LATERAL (VALUES
                        (1, e.source::text), (2, e.destination::text),
                        (3, CASE WHEN e.comes = 0 THEN 'nothing to promote'
-                                ELSE (e.comes - e.stays) || ' of ' || e.comes || ' may go on' || COALESCE('; ' || e.why, '') END),
-                       (4, CASE WHEN e.comes > 0 AND e.comes = e.stays THEN 'blocked' END)) AS x (place, cell)),
+                                ELSE (e.comes - e.stays) || ' of ' || e.comes || ' may go on' END),
+                       (4, CASE WHEN e.comes > 0 AND e.comes = e.stays THEN 'blocked' END),
+                       (5, e.why)) AS x (place, cell)),
                (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c) ORDER BY c.place) FROM cell AS c);
     END;
 GRANT EXECUTE ON FUNCTION promote_internal.pipeline_graph(text) TO PUBLIC;

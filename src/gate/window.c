@@ -180,23 +180,13 @@ require_time(const Window *window)
 }
 
 /*
- * The freezes and change windows that a document supposes, by its members freeze
- * and change_window: an object with the columns of the tables, or an array of
- * such.  What the tables would refuse is refused, PM_INVALID_WINDOW.
+ * The freezes and change windows that a document supposes.  What the tables would
+ * refuse is refused, PM_INVALID_WINDOW.
  */
 WindowSet *
 window_suppose(const Sql *sql, const Jsonb *document)
 {
-	static Statement read = SQL_ROWS(window_fields, "SELECT $* FROM (SELECT k.kind, COALESCE(x.name, k.name) AS name, x.reason,"
-									 " NULL::text AS actor, NULL::text AS project, NULL::text AS environment, x.component,"
-									 " COALESCE(x.selector, '{}') AS selector, NULL::timestamptz AS since, 0 AS stop, 0 AS budget,"
-									 " x.during, x.rule, x.zone, x.starts_at, x.exdates,"
-									 " CASE WHEN x.starts_at IS NOT NULL THEN x.duration END AS duration"
-									 " FROM (VALUES (1, 'freeze'), (2, 'change_window')) AS k (kind, name)"
-									 " CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(CASE pg_catalog.jsonb_typeof($1 -> k.name)"
-									 "  WHEN 'array' THEN $1 -> k.name WHEN 'object' THEN pg_catalog.jsonb_build_array($1 -> k.name)"
-									 "  ELSE '[]' END) AS x (name text, reason text, component text, selector jsonb, during tstzrange,"
-									 "  rule text, zone text, starts_at timestamp, duration interval, exdates timestamp[])) AS w"
+	static Statement read = SQL_ROWS(window_fields, "SELECT $* FROM promote_internal.supposed_windows($1) AS w"
 									 " ORDER BY w.kind, w.name");
 	WindowSet  *set = palloc(sizeof(WindowSet));
 	SqlRows		rows = sql_read(sql, &read, AS_JSONB(document));

@@ -39,7 +39,6 @@ PG_FUNCTION_INFO_V1(promote_jsonb_canonical);
 /* Objects of so many keys at most are remembered, one for each remainder of their number. */
 #define ALIKE_KEYS 16
 #define ALIKE_SLOTS 8
-#define ALIKE_TEXT 256			/* bytes of their canonical text, if it is kept */
 
 /* An object that was written, whose keys another one may have as well: the entries of a diff all have the same. */
 typedef struct Alike
@@ -47,9 +46,6 @@ typedef struct Alike
 	const JsonbContainer *object;	/* NULL: none yet */
 	uint32		values;			/* where its keys end */
 	JsonKey		keys[ALIKE_KEYS];	/* in canonical order */
-	bool		is_written;		/* was the text of the keys written, as another object had them? */
-	uint16		ends[ALIKE_KEYS];	/* of each key in the text */
-	char		text[ALIKE_TEXT];	/* each with its quotes and the colon */
 } Alike;
 
 /* What a walk over a document needs. */
@@ -399,26 +395,6 @@ has_keys_of(const JsonbContainer *object, const Alike *alike)
 		memcmp(&object->children[count * 2], &alike->object->children[count * 2], alike->values) == 0;
 }
 
-/* Write the text of the keys of an object that is remembered, if there is room for it. */
-static void
-write_alike(Alike *alike, const JsonKeyText *text)
-{
-	uint32		count = JsonContainerSize(alike->object);
-	char	   *to = alike->text;
-
-	if (alike->values * JSON_ESCAPE_ROOM + count * 3 > ALIKE_TEXT)
-		return;
-	for (uint32 i = 0; i < count; i++)
-	{
-		*to++ = '"';
-		to = write_escaped(to, text->base + alike->keys[i].offset, json_key_length(text, &alike->keys[i]));
-		*to++ = '"';
-		*to++ = ':';
-		alike->ends[i] = to - alike->text;
-	}
-	alike->is_written = true;
-}
-
 /* The slot for objects of so many keys; NULL: they are not remembered. */
 static inline Alike *
 alike_slot(Writer *writer, uint32 count)
@@ -432,13 +408,11 @@ order_keys(Writer *writer, const JsonbContainer *object, JsonKey *keys)
 {
 	uint32		count = JsonContainerSize(object);
 	Alike	   *alike = alike_slot(writer, count);
-	JsonKeyText text = key_text(writer, object);
+	JsonKeyText text;
 	uint32		values;
 
 	if (alike && has_keys_of(object, alike))
 	{
-		if (!alike->is_written)
-			write_alike(alike, &text);
 		memcpy(keys, alike->keys, count * sizeof(JsonKey));
 		return alike->values;
 	}
@@ -448,7 +422,6 @@ order_keys(Writer *writer, const JsonbContainer *object, JsonKey *keys)
 	if (alike)
 	{
 		alike->object = object;
-		alike->is_written = false;
 		alike->values = values;
 		memcpy(alike->keys, keys, count * sizeof(JsonKey));
 	}
@@ -489,18 +462,6 @@ write_key(CanonicalSink *sink, char *to, const JsonKeyText *text, const JsonKey 
 	return to;
 }
 
-/* Write a key whose text was written, by its place in the order. */
-static inline char *
-write_alike_key(CanonicalSink *sink, char *to, const Alike *alike, uint32 place)
-{
-	uint32		start = place == 0 ? 0 : alike->ends[place - 1];
-	uint32		length = alike->ends[place] - start;
-
-	to = reserve(sink, to, length);
-	memcpy(to, alike->text + start, length);
-	return to + length;
-}
-
 /* Write an object's pairs in canonical order. */
 static char *
 write_object(Writer *writer, char *to, const JsonbContainer *object)
@@ -509,8 +470,6 @@ write_object(Writer *writer, char *to, const JsonbContainer *object)
 	const char *base = (const char *) &object->children[count * 2];
 	int			converted = writer->converted.len;
 	Size		first = push_object(writer, object);
-	const Alike *alike = alike_slot(writer, count);
-	const JsonbContainer *owner = alike && alike->is_written ? alike->object : NULL;
 
 	to = reserve(writer->sink, to, PUNCTUATION);
 	*to++ = '{';
@@ -524,11 +483,7 @@ write_object(Writer *writer, char *to, const JsonbContainer *object)
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			*to++ = ',';
-		/* an object within may have taken the slot */
-		if (owner && alike->object == owner)
-			to = write_alike_key(writer->sink, to, alike, i);
-		else
-			to = write_key(writer->sink, to, &text, key);
+		to = write_key(writer->sink, to, &text, key);
 		to = write_value(writer, to, object->children[count + key->index], base, offsets[key->index]);
 	}
 	*to++ = '}';

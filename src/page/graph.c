@@ -22,7 +22,7 @@ enum NodeColumn
 
 enum EdgeColumn
 {
-	EDGE_FROM, EDGE_TO, EDGE_WORDS, EDGE_BLOCKED, EDGE_COLUMNS
+	EDGE_FROM, EDGE_TO, EDGE_WORDS, EDGE_BLOCKED, EDGE_WHY, EDGE_COLUMNS
 };
 
 /* How a language says it. */
@@ -63,6 +63,26 @@ append_node(StringInfo out, const GraphLanguage *language, int number, char **ce
 	appendStringInfoString(out, language->labelled);
 }
 
+/* What is said of a path, as one line: its words, and the lines of why. */
+static const char *
+edge_label(char **cells)
+{
+	StringInfoData label;
+
+	if (cells[EDGE_WHY] == NULL)
+		return cells[EDGE_WORDS];
+	initStringInfo(&label);
+	appendStringInfo(&label, "%s; ", cells[EDGE_WORDS]);
+	for (const char *from = cells[EDGE_WHY]; *from; from++)
+	{
+		if (*from == '\n')
+			appendStringInfoString(&label, "; ");
+		else
+			appendStringInfoChar(&label, *from);
+	}
+	return label.data;
+}
+
 /* Append a path with what is said of it. */
 static void
 append_edge(StringInfo out, const GraphLanguage *language, char **cells)
@@ -73,7 +93,7 @@ append_edge(StringInfo out, const GraphLanguage *language, char **cells)
 	if (!language->words_first)
 		appendStringInfo(out, "n%s", cells[EDGE_TO]);
 	appendStringInfoString(out, blocked ? language->blocked_words : language->words);
-	page_escape(out, language->style, cells[EDGE_WORDS], PAGE_MOST_CHARACTERS);
+	page_escape(out, language->style, edge_label(cells), PAGE_MOST_CHARACTERS);
 	appendStringInfoString(out, language->worded);
 	if (language->words_first)
 		appendStringInfo(out, "n%s\n", cells[EDGE_TO]);

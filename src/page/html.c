@@ -237,7 +237,10 @@ put_tags(HtmlPage *page, const char *tags)
 static void
 begin_cell(HtmlPage *page, const char *class, int column)
 {
-	appendStringInfo(&page->text, *class ? "<td class=\"%s\" data-of=\"" : "<td data-of=\"", class);
+	html_markup(page, "<td");
+	if (*class)
+		appendStringInfo(&page->text, " class=\"%s\"", class);
+	html_markup(page, " data-of=\"");
 	html_put(page, column < page->columns ? bare_title(page->titles[column]) : "");
 	html_markup(page, "\">");
 }

@@ -35,35 +35,6 @@ promote_moment(PG_FUNCTION_ARGS)
 }
 
 /*
- * An environment of the project that an argument names, where the caller may do
- * something; NULL: none is named.  Refuses one that is not there.
- */
-char *
-report_environment(FunctionCallInfo fcinfo, int argument, const char *action, const char *project)
-{
-	static Statement read = {
-		"SELECT 1 FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"
-	};
-	char	   *environment = argument_text(fcinfo, argument);
-	Sql			sql;
-	SqlRows		rows;
-
-	if (environment == NULL)
-		return NULL;
-	access_require_in(action, project, environment);
-	sql_enter(&sql);
-	rows = sql_read(&sql, &read, AS_TEXT(project), AS_TEXT(environment));
-	if (rows.count == 0)
-		ereport(ERROR,
-				(errcode(PM_NOT_FOUND),
-				 errmsg("there is no environment \"%s\"", environment),
-				 errdetail("The project \"%s\" has none of that name.", project),
-				 errhint("Check the spelling: promote.environment lists the environments.")));
-	sql_leave(&sql);
-	return environment;
-}
-
-/*
  * promote_internal.pending_scope(project text, environment text) returns
  * record, which are the same; refuses an environment that is not there
  */

@@ -50,6 +50,35 @@ report_project(FunctionCallInfo fcinfo)
 	return project;
 }
 
+/*
+ * An environment of the project that an argument names, where the caller may do
+ * something; NULL: none is named.  Refuses one that is not there.
+ */
+char *
+report_environment(FunctionCallInfo fcinfo, int argument, const char *action, const char *project)
+{
+	static Statement read = {
+		"SELECT 1 FROM promote.environment AS e WHERE e.project = $1 AND e.environment = $2"
+	};
+	char	   *environment = argument_text(fcinfo, argument);
+	Sql			sql;
+	SqlRows		rows;
+
+	if (environment == NULL)
+		return NULL;
+	access_require_in(action, project, environment);
+	sql_enter(&sql);
+	rows = sql_read(&sql, &read, AS_TEXT(project), AS_TEXT(environment));
+	if (rows.count == 0)
+		ereport(ERROR,
+				(errcode(PM_NOT_FOUND),
+				 errmsg("there is no environment \"%s\"", environment),
+				 errdetail("The project \"%s\" has none of that name.", project),
+				 errhint("Check the spelling: promote.environment lists the environments.")));
+	sql_leave(&sql);
+	return environment;
+}
+
 /* Take the two sides of a span of time, which are arguments 1 and 2.  Refuses one that ends before it begins. */
 void
 report_take_span(FunctionCallInfo fcinfo, TimestampTz *since, TimestampTz *until)

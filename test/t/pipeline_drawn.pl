@@ -1,12 +1,16 @@
-# Graphviz draws what pipeline_dot writes, and Mermaid reads what pipeline_mermaid writes: one graph, in which whatever
-# somebody wrote is text. What Mermaid makes of that in a browser is not looked at here.
+# Graphviz draws what pipeline_dot writes, and Mermaid, in a browser, what pipeline_mermaid writes: one graph, in which
+# whatever somebody wrote is text.
 
 use strict;
 use warnings;
+use Encode ();
+use JSON::PP;
 use Test::More;
+use ClientTest;
 use PromoteTest;
 
 my $hostile = q{the | "auditors" `are` <script>x</script> @all #1; \\ \n [a](b) ]--> n9{{x}} %% 1. &amp; 日本};
+my $decoded = Encode::decode('UTF-8', $hostile);
 my $node = PromoteTest->shop('shop', q{
 	INSERT INTO promote.environment (project, environment) VALUES ('shop', 'staging'), ('shop', 'production');
 	INSERT INTO promote.promotion_path (project, source_environment, destination_environment)
@@ -50,35 +54,21 @@ SKIP: {
 	is(() = ($svg // '') =~ /class="(?:node|edge)"/g, 3, 'dot: two nodes and a path');
 }
 
-my $mermaid = q{
-const { JSDOM } = require('jsdom');
-const dom = new JSDOM('<!DOCTYPE html><body></body>');
-Object.assign(globalThis, { window: dom.window, document: dom.window.document });
-const path = require('path'), url = require('url');
-const where = (process.env.NODE_PATH || '').split(':').map((d) => path.join(d, 'mermaid/dist/mermaid.core.mjs'))
-  .find((f) => require('fs').existsSync(f));
-import(url.pathToFileURL(where)).then(async ({ default: mermaid }) => {
-  mermaid.initialize({ startOnLoad: false });
-  const graph = await mermaid.mermaidAPI.getDiagramFromText(require('fs').readFileSync(0, 'utf8'));
-  const db = graph.db;
-  console.log(JSON.stringify({ type: graph.type, nodes: [...db.getVertices().values()].map((v) => v.text || v.label),
-    edges: db.getEdges().map((e) => ({ text: e.text, stroke: e.stroke })) }));
-}).catch((e) => { console.error(e); process.exit(1); });
-};
 SKIP: {
-	my $script = $node->dir . '/mermaid.cjs';
-	open my $file, '>', $script or die "cannot write $script: $!\n";
-	print $file $mermaid;
-	close $file;
-	skip 'no node with the packages mermaid and jsdom (npm install mermaid jsdom, and its node_modules as NODE_PATH)', 3
-		if !defined drawn("flowchart LR\n    a --> b\n", "node $script");
-	my $read = drawn($node->query('shop', "SELECT promote.pipeline_mermaid('shop')"), "node $script");
-	like($read, qr/"type":"flowchart/, 'mermaid reads it');
-	# what Mermaid keeps of an entity code until it draws
-	my $seen = ($read // '') =~ s/\xef\xac\x82\xc2\xb0\xc2\xb0(\d+)\xc2\xb6\xc3\x9f/chr $1/ger;
-	ok(index($seen =~ s/\\(.)/$1/gr, ($hostile =~ s/\\//gr)) >= 0 || index($seen, $hostile) >= 0,
-		'mermaid: what somebody wrote is text') or diag($seen);
-	is(() = $seen =~ /"stroke":/g, 1, 'mermaid: one path');
+	my $browser = ClientTest::program('chromium');
+	skip 'no browser (Debian: chromium), or no node with the packages puppeteer-core and mermaid', 6
+		if !$browser || !ClientTest::node_has('puppeteer-core', 'mermaid/dist/mermaid.min.js');
+	my $out = drawn($node->query('shop', "SELECT promote.pipeline_mermaid('shop')"),
+		"node test/clients/mermaid.cjs $browser");
+	my $seen = eval { decode_json($out) } or diag($out);
+	is_deeply([ sort @{ $seen->{nodes} } ], [ map { "$_\n1 never_deployed" } qw(production staging) ],
+		'Mermaid draws the environments with their states');
+	is(scalar @{ $seen->{words} }, 1, '... a path with words');
+	ok(index($seen->{words}[0] =~ s/\s+/ /gr, $decoded =~ s/ +/ /gr) >= 0, '... in which what somebody wrote is text')
+	  or diag($seen->{words}[0]);
+	is_deeply($seen->{paths}, [ JSON::PP::true ], '... dashed, as it is blocked');
+	is($seen->{odd}, 0, '... and no markup');
+	is_deeply([ @$seen{qw(messages requests)} ], [ [], [] ], '... nothing is complained of, and nothing loaded');
 }
 
 done_testing();

@@ -144,10 +144,11 @@ SELECT ok(page ~ expected, what) FROM (SELECT promote.pipeline_html('ecomm') AS 
     ('<span>From </span><b>staging</b><span> to </span><b>production</b><span>: </span><b>'
         '1 of 2 may go on</b></p>\n<ul>\n<li><b>it has no configuration yet</b>',
         'how many components may go on')) AS v (expected, what);
-SELECT promote.set_freeze('shut', 'ecomm', 'production', during => '[2020-01-01,2100-01-01)') \g /dev/null
+SELECT promote.set_freeze('shut', 'ecomm', 'production', during => '[2020-01-01,2100-01-01)',
+    reason => 'moving; all of it') \g /dev/null
 SELECT matches(promote.pipeline_html('ecomm'),
-    '<path class="bad".*<b>0 of 2 may go on</b></p>\n<ul>\n.*<li><b>freeze: freeze &#34;shut&#34; is on',
-    'what is blocked, and why');
+    '<path class="bad".*<b>0 of 2 may go on</b></p>\n<ul>\n.*<li><b>freeze: freeze &#34;shut&#34; is on: '
+        'moving; all of it', 'what is blocked, and why, each reason whole');
 SELECT promote.remove_freeze('shut') \g /dev/null
 
 -- ---- what a reviewer sees ----

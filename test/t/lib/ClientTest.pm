@@ -65,7 +65,7 @@ sub python {
 # Is there a node that finds these packages?
 sub node_has {
 	my $node = program('node') or return 0;
-	return !grep { !succeeds($node, '-e', "require('$_')") } @_;
+	return !grep { !succeeds($node, '-e', "require.resolve('$_')") } @_;
 }
 
 # Runs a program, whose lines become assertions.
