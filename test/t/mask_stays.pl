@@ -17,7 +17,8 @@ $node->create_promote('masks');
 
 my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=masks',
 	"PATH=$bindir:$ENV{PATH}",
-	$^X, 'test/fuzz/mask.pl', $ENV{PROMOTE_MASK_SECONDS} // ($ENV{PROMOTE_SHORT} ? 1 : 8), $ENV{PROMOTE_MASK_SEED} // 1);
+	$^X, 'test/fuzz/mask.pl', $ENV{PROMOTE_MASK_SECONDS} // ($ENV{PROMOTE_SHORT} ? 1 : 8),
+	$ENV{PROMOTE_MASK_SEED} // 1);
 is("$rc$err", '0', 'no marked value is seen') or diag($out);
 my ($rounds, $previews, $answers, $masks,
 	$values) = $out

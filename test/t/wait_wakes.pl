@@ -25,7 +25,8 @@ sub waits {
 	my $instance = 'shop-production-c' . ++$next;
 	$waiter->begin("SELECT status, ended, round(extract(epoch FROM clock_timestamp() - finished_at) * 1000)
 		FROM promote.wait_for_deployment('$instance', timeout => '10 min');");
-	ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend),
+	ok($node->wait_for('waits',
+			"SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend),
 		"$instance is waited for");
 	$do->($instance);
 	my ($status, $ended, $late) = split /\|/, $waiter->answer;
