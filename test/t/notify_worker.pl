@@ -99,21 +99,21 @@ ok(waiters(1), 'the worker waits for it');
 is(join(' ', $listener->hear), '', 'and nothing is heard');
 
 # the memory has room for some, and so many go into rows
-sql($short . join ' ', configure(4, 320));
+sql($short . join ' ', configure(4, 370));
 cmp_ok(sql('SELECT count(*) FROM promote.notice'), '>', 5, 'what has no room in memory goes into rows');
-sql($short . 'BEGIN;' . join(' ', configure(321, 380)) . 'COMMIT;');
+sql($short . 'BEGIN;' . join(' ', configure(371, 430)) . 'COMMIT;');
 is(sql(q{SELECT count(*) FROM promote.notice WHERE length(payloads) > 8000}), 1, '... and so does what is much');
 my $worker = sql(sprintf "SELECT pid $workers", 'wake');
 is(sql("SELECT pg_terminate_backend($worker, 60000)"), 't', 'the worker can be ended while it waits');
-sql($short . join ' ', configure(381, 381));
+sql($short . join ' ', configure(431, 431));
 isnt(sql(sprintf "SELECT pid $workers", 'wake'), $worker, '... and the next commit has started another')
   if $node->wait_for('wake', sprintf "SELECT EXISTS (SELECT $workers)", 'wake');
 unstick();
 my @heard;
-push @heard, split / /, revisions($listener, '\\d+') while @heard < 381;
-is(join(' ', sort { $a <=> $b } @heard), join(' ', 1 .. 381), 'when the lock is free every notice is heard once');
+push @heard, split / /, revisions($listener, '\\d+') while @heard < 431;
+is(join(' ', sort { $a <=> $b } @heard), join(' ', 1 .. 431), 'when the lock is free every notice is heard once');
 is(sql('SELECT count(*) FROM promote.notice'), 0, '... and the rows are gone');
-$revision = 381;
+$revision = 431;
 
 # ---- many in one transaction, and what is taken back ----
 
