@@ -33,16 +33,17 @@ use PromoteTest;
 our $time_limit = 1200;
 
 # What the short round leaves out: what takes long for what it tells that nothing else does.
-my %long = map { $_ => 1 } qw(abort_crash.pl access_role_matrix.pl archive_long.sql blame_replay.pl calendar_read.pl
-	dependency_crash.pl deploy_set_crash.pl digest_programs.pl document_agrees.sql document_trip.pl event_order.pl
-	event_restore.pl event_webhook.pl extension_dump.pl extension_history.pl extension_install_attacks.pl
-	extension_lookalikes.pl extension_reinstall.pl fork_crash.pl html_browser.pl html_demo.pl html_viewer.pl
-	import_trip.pl json/limits.sql markdown_rendered.pl notify_worker.pl pattern_encodings.pl pipeline_drawn.pl
-	plan_sizes.pl policy_endless.pl promote_environments_crash.pl promotion_agrees.pl promotion_crash.pl
-	promotion_set_memory.pl record_bypass.pl report_grafana.pl revision_bulk.pl rule_hold_brakes.pl
-	rule_hold_prepared.pl schema/pattern.sql schema_annotation_suite.pl schema_suite.pl secret_machine.pl
-	sql_snapshots.pl tree_build.pl verify_evidence.sql verify_evidence_odd.sql verify_guards.pl verify_parts.sql
-	worker_example.pl worker_killed.pl);
+my %long = map { $_ => 1 } qw(abort_crash.pl access_role_matrix.pl archive_long.sql backtest_agrees.sql
+	blame_replay.pl calendar_read.pl dependency_crash.pl deploy_set_agrees.sql deploy_set_crash.pl
+	digest_programs.pl document_agrees.sql document_trip.pl event_order.pl event_restore.pl event_webhook.pl
+	extension_dump.pl extension_history.pl extension_install_attacks.pl extension_lookalikes.pl
+	extension_reinstall.pl fork_agrees.sql fork_crash.pl html_browser.pl html_demo.pl html_viewer.pl import_trip.pl
+	json/limits.sql markdown_rendered.pl matrix_random.sql notify_worker.pl pattern_encodings.pl pipeline_drawn.pl
+	plan_sizes.pl policy_endless.pl promote_agrees.sql promote_environments_crash.pl promotion_agrees.pl
+	promotion_crash.pl promotion_set_memory.pl promotion_set_random.sql record_bypass.pl report_grafana.pl
+	revision_bulk.pl rule_hold_brakes.pl rule_hold_prepared.pl schema/pattern.sql schema_annotation_suite.pl
+	schema_suite.pl secret_machine.pl sql_snapshots.pl tree_build.pl verify_evidence.sql verify_evidence_odd.sql
+	verify_guards.pl verify_parts.sql worker_example.pl worker_killed.pl);
 
 my %total = (passed => 0, failed => 0, skipped => 0);
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
