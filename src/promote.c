@@ -7,6 +7,7 @@
 #include "utils/guc.h"
 
 #include "base/refusal.h"
+#include "base/script.h"
 #include "base/wipe.h"
 #include "grant/actor.h"
 #include "ledger/config_digest.h"
@@ -25,6 +26,7 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	script_check_loading();
 	actor_init();
 	config_digest_init();
 	mark_init();

@@ -3,8 +3,7 @@
 CREATE TABLE promote.approval_rule (
     project          promote.project_name,
     environment      promote.environment_name,
-    scope            text COLLATE "C" NOT NULL
-        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
+    scope            text COLLATE "C" NOT NULL,
     rule             text COLLATE "C" NOT NULL,
     role             text COLLATE "C" NOT NULL,
     quorum           integer NOT NULL DEFAULT 1,
@@ -53,6 +52,9 @@ COMMENT ON COLUMN promote.approval_rule.component IS 'Only instances of that com
 COMMENT ON COLUMN promote.approval_rule.selector IS 'Only instances whose attributes, with those of their project, environment and component, contain this';
 COMMENT ON COLUMN promote.approval_rule.description IS 'For people';
 COMMENT ON COLUMN promote.approval_rule.created_at IS 'When the row was inserted';
+CREATE TRIGGER fill_scope BEFORE INSERT OR UPDATE ON promote.approval_rule
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.fill_scope();
+ALTER TABLE promote.approval_rule ENABLE ALWAYS TRIGGER fill_scope;
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.approval_rule
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();

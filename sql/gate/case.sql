@@ -102,9 +102,9 @@ CREATE FUNCTION promote_internal.requesters(
               -- approvals are of a change, whichever of equal plans they were given on: so is having asked
               SELECT p.actor, p.database_role, p.part
                 FROM (SELECT $5 AS deployment
-                       UNION
+                       UNION ALL
                       SELECT $6
-                       UNION
+                       UNION ALL
                       SELECT e.deployment
                         FROM promote.deployment AS o
                         JOIN promote.deployment AS e

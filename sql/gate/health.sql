@@ -65,8 +65,7 @@ ALTER TABLE promote.health_report ENABLE ALWAYS TRIGGER refuse_truncate;
 CREATE TABLE promote.required_check (
     project       promote.project_name,
     environment   promote.environment_name,
-    scope         text COLLATE "C" NOT NULL
-        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
+    scope         text COLLATE "C" NOT NULL,
     check_name    text COLLATE "C" NOT NULL,
     "of"          text COLLATE "C" NOT NULL DEFAULT 'destination',
     per_revision  boolean NOT NULL DEFAULT false,
@@ -110,6 +109,9 @@ COMMENT ON COLUMN promote.required_check.component IS 'Component that it is requ
 COMMENT ON COLUMN promote.required_check.selector IS 'Effective attributes of the instances that it is required of, by containment';
 COMMENT ON COLUMN promote.required_check.description IS 'For people';
 COMMENT ON COLUMN promote.required_check.created_at IS 'When the row was inserted';
+CREATE TRIGGER fill_scope BEFORE INSERT OR UPDATE ON promote.required_check
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.fill_scope();
+ALTER TABLE promote.required_check ENABLE ALWAYS TRIGGER fill_scope;
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.required_check
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();

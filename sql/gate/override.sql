@@ -3,8 +3,7 @@
 CREATE TABLE promote.override_rule (
     project     promote.project_name,
     environment promote.environment_name,
-    scope       text COLLATE "C" NOT NULL
-        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
+    scope       text COLLATE "C" NOT NULL,
     code        text COLLATE "C" NOT NULL,
     role        text COLLATE "C" NOT NULL,
     description text,
@@ -32,6 +31,9 @@ COMMENT ON COLUMN promote.override_rule.code IS 'The gate: a code of promote.gat
 COMMENT ON COLUMN promote.override_rule.role IS 'Database role whose members may override the gate';
 COMMENT ON COLUMN promote.override_rule.description IS 'For people';
 COMMENT ON COLUMN promote.override_rule.created_at IS 'When the row was inserted';
+CREATE TRIGGER fill_scope BEFORE INSERT OR UPDATE ON promote.override_rule
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.fill_scope();
+ALTER TABLE promote.override_rule ENABLE ALWAYS TRIGGER fill_scope;
 
 CREATE TRIGGER note_rule AFTER INSERT OR UPDATE OR DELETE ON promote.override_rule
     FOR EACH ROW EXECUTE FUNCTION promote_internal.note_rule();

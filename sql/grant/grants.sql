@@ -1,12 +1,19 @@
 -- Grants: who may do what, and the functions that read them.
 
+-- Rules and grants hold in a project, in an environment or everywhere, and a key has no NULLs. The column is not
+-- generated, because a subscription finds rows by their keys, and is told of no generated columns.
+CREATE FUNCTION promote_internal.fill_scope() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'promote_fill_scope';
+REVOKE ALL ON FUNCTION promote_internal.fill_scope() FROM PUBLIC;
+COMMENT ON FUNCTION promote_internal.fill_scope() IS
+'Makes the column scope of a row what its project and environment say';
+
 CREATE TABLE promote.grants (
     role          text COLLATE "C" NOT NULL,
     project       promote.project_name,
     environment   promote.environment_name,
     action        text COLLATE "C" NOT NULL,
-    scope         text COLLATE "C" NOT NULL
-        GENERATED ALWAYS AS (COALESCE(project, '*') || '-' || COALESCE(environment, '*')) STORED,
+    scope         text COLLATE "C" NOT NULL,
     actor         text NOT NULL DEFAULT promote.current_actor(),
     database_role text NOT NULL DEFAULT promote.current_database_role(),
     created_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -39,6 +46,9 @@ COMMENT ON COLUMN promote.grants.scope IS 'Where, in one: ecomm-production, ecom
 COMMENT ON COLUMN promote.grants.actor IS 'Who gave it, by the setting promote.actor; else the database role';
 COMMENT ON COLUMN promote.grants.database_role IS 'Role that the session acted as';
 COMMENT ON COLUMN promote.grants.created_at IS 'When';
+CREATE TRIGGER fill_scope BEFORE INSERT OR UPDATE ON promote.grants
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.fill_scope();
+ALTER TABLE promote.grants ENABLE ALWAYS TRIGGER fill_scope;
 
 CREATE FUNCTION promote_internal.guard_grant() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'promote_guard_grant';
@@ -53,7 +63,7 @@ CREATE FUNCTION promote_internal.withheld_tables() RETURNS text[]
     BEGIN ATOMIC
         SELECT '{config,parameter_set,project_key,secret}'::text[];
     END;
-REVOKE ALL ON FUNCTION promote_internal.withheld_tables() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION promote_internal.withheld_tables() TO PUBLIC;
 COMMENT ON FUNCTION promote_internal.withheld_tables() IS
 'Tables that hold what is sensitive as it is. Nobody but the owner reads them, also where SELECT was granted by hand: they have no policy';
 

@@ -26,8 +26,9 @@ CREATE FUNCTION promote_internal.history_figures(of_project text, since timestam
     LANGUAGE sql STABLE ROWS 200
     BEGIN ATOMIC
         WITH period AS MATERIALIZED (
-            SELECT CASE WHEN $3 - $2 <= interval '62 days' THEN 'day' WHEN $3 - $2 <= interval '500 days' THEN 'week'
-                        ELSE 'month' END AS name
+            -- in numbers, for all the time that there is exceeds an interval
+            SELECT CASE WHEN s.days <= 62 THEN 'day' WHEN s.days <= 500 THEN 'week' ELSE 'month' END AS name
+              FROM (SELECT (EXTRACT(epoch FROM $3) - EXTRACT(epoch FROM $2)) / 86400) AS s (days)
         ), step AS MATERIALIZED (
             -- the newest, as many as there is room for
             SELECT g.begins, pg_catalog.row_number() OVER (ORDER BY g.begins) AS place,

@@ -250,3 +250,29 @@ CREATE FUNCTION promote_internal.revision_at(
 REVOKE ALL ON FUNCTION promote_internal.revision_at(text, text, text, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION promote_internal.revision_at(text, text, text, timestamptz) IS
 'The number of the revision that was an instance''s last one at a moment, in the generation of its environment that was opened last by then; no row where there was none. Numbers are taken to be in the order of their times, as they are unless the server''s clock was set back';
+
+-- A table is told of by its catalog, so that columns which the owner adds are told of as well.
+CREATE FUNCTION promote.plain_tables(tables text[] DEFAULT NULL)
+    RETURNS TABLE (table_name text, columns text, definition text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 40
+    BEGIN ATOMIC
+        SELECT c.relname::text, a.names,
+               pg_catalog.format('CREATE TABLE promote.%I (%s, %s)', c.relname, a.definitions, pg_catalog.pg_get_constraintdef(k.oid))
+          FROM pg_catalog.pg_class AS c
+          JOIN pg_catalog.pg_constraint AS k ON k.conrelid = c.oid AND k.contype = 'p'
+         CROSS JOIN LATERAL (
+              SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum),
+                     pg_catalog.string_agg(pg_catalog.format('%I %s', a.attname,
+                         pg_catalog.format_type(COALESCE(NULLIF(t.typbasetype, 0::oid), t.oid), NULL)), ', ' ORDER BY a.attnum)
+                FROM pg_catalog.pg_attribute AS a
+                JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS a (names, definitions)
+         WHERE c.relnamespace = 'promote'::pg_catalog.regnamespace AND c.relkind = 'r'
+           AND CASE WHEN $1 IS NULL
+                    THEN c.relname <> ALL (promote_internal.withheld_tables() || '{notice,rule_change}'::text[])
+                    ELSE c.relname = ANY ($1) END
+         ORDER BY 1;
+    END;
+GRANT EXECUTE ON FUNCTION promote.plain_tables(text[]) TO PUBLIC;
+COMMENT ON FUNCTION promote.plain_tables(text[]) IS
+'What logical replication to plain tables needs: of each table the columns that a publication can name, none of which is generated, and a CREATE TABLE with types of PostgreSQL''s own and the key, for the other end. Of these tables, or of all but those that hold what is withheld and those that are for transactions under way';

@@ -41,7 +41,7 @@ CREATE TRIGGER refuse_rewrite BEFORE UPDATE OR DELETE ON promote.schema_document
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON promote.schema_document
     FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.refuse_rewrite();
 CREATE TRIGGER forget_schemas BEFORE INSERT ON promote.schema_document
-    FOR EACH STATEMENT EXECUTE FUNCTION promote_internal.forget_schemas();
+    FOR EACH ROW EXECUTE FUNCTION promote_internal.forget_schemas();
 ALTER TABLE promote.schema_document ENABLE ALWAYS TRIGGER refuse_rewrite;
 ALTER TABLE promote.schema_document ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE promote.schema_document ENABLE ALWAYS TRIGGER forget_schemas;

@@ -11,6 +11,7 @@
 #include "utils/queryenvironment.h"
 
 #include "base/batch.h"
+#include "base/compat.h"
 
 #define MEMORY_KB (64 * 1024)	/* that the rows of a batch take before they go to a file: more than any should */
 #define ROWS_EXPECTED 10		/* what the planner is told, so that it looks rows up by key whatever their number */
@@ -48,6 +49,7 @@ row_type(const Batch *batch, const SqlValue *values, int count)
 	for (int i = 0; i < count; i++)
 		TupleDescInitEntry(type, i + 1, batch->columns[i], column_type(table, batch->columns[i], values[i].type),
 						   -1, 0);
+	TupleDescFinalize(type);
 	return type;
 }
 

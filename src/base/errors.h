@@ -105,4 +105,8 @@
 #define PM_CANNOT_PRUNE			PM_ERRCODE('7', '3', '1')	/* audit rows that have to stay */
 #define PM_NOT_ACKNOWLEDGED		PM_ERRCODE('7', '3', '2')	/* a position that is over, or still to come */
 
+/* Versions of promote */
+#define PM_SCRIPT_BEHIND		PM_ERRCODE('8', '0', '1')	/* the database has an older script than this needs */
+#define PM_LIBRARY_BEHIND		PM_ERRCODE('8', '0', '2')	/* the library is older than the database's script */
+
 #endif							/* PROMOTE_BASE_ERRORS_H */

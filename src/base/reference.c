@@ -40,9 +40,6 @@
 #include "base/compat.h"
 #include "base/trigger.h"
 
-PG_FUNCTION_INFO_V1(promote_check_references);
-PG_FUNCTION_INFO_V1(promote_hold_key);
-
 #define PLACES 256				/* so that a transaction that loads a dump does not fill the lock manager */
 #define REFERENCES 2			/* third part of a place's key: rescue.c has others */
 
@@ -366,7 +363,7 @@ check_reference(Relation referring, const Reference *reference, const Datum *val
  * AFTER INSERT for each row: checks the foreign keys of the table that PostgreSQL's own trigger does not.
  */
 Datum
-promote_check_references(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_references)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);
@@ -394,7 +391,7 @@ promote_check_references(PG_FUNCTION_ARGS)
  * takes the key's place, so that nobody is just referring to the row.
  */
 Datum
-promote_hold_key(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_hold_key)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	TupleDesc	row_type = RelationGetDescr(data->tg_relation);

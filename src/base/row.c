@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -236,6 +237,42 @@ lock_version(Relation table, ItemPointer place, LockTupleMode mode)
 	return result == TM_Ok;
 }
 
+/* Was this version of a row written by this transaction, so that until it ends nobody else gets past it? */
+static bool
+is_own(HeapTuple row)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
+}
+
+/*
+ * Forget the lock that a version of this transaction's own has from this transaction: it keeps nobody out
+ * who would not have to wait for the transaction anyway, because of the version before.  PostgreSQL copies
+ * such a lock from each version to the next (heap_update: locker_remains), and where that is another
+ * subtransaction's, each version gets a multixact, and everybody who comes to the row again in that
+ * transaction looks into all of them.  The hint says no more than that there is no locker to wait for, as
+ * HeapTupleSatisfiesUpdate says it of lockers that have ended.
+ */
+static void
+forget_own_lock(Relation table, HeapTuple row)
+{
+	HeapTupleHeader header = row->t_data;
+	Buffer		buffer;
+
+	if ((header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) ||
+		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) ||
+		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(header)))
+		return;
+	buffer = ReadBuffer(table, ItemPointerGetBlockNumber(&row->t_self));
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	header = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer),
+										   PageGetItemId(BufferGetPage(buffer),
+														 ItemPointerGetOffsetNumber(&row->t_self)));
+	/* nobody else writes to it: it is not committed */
+	header->t_infomask |= HEAP_XMAX_INVALID;
+	MarkBufferDirtyHint(buffer, true);
+	UnlockReleaseBuffer(buffer);
+}
+
 /*
  * Lock the row with a key until the transaction ends, as SELECT FOR ... SKIP LOCKED does: false where another
  * transaction holds it, or it is not there, and 40001 where the transaction's snapshot shows an older version.  The
@@ -254,7 +291,15 @@ row_lock_at_once(const RowKey *key, LockTupleMode mode)
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	row = row_read(table, key, GetActiveSnapshot());
-	locked = row && lock_version(table, &row->t_self, mode);
+	if (row && is_own(row))
+	{
+		/* no mode of ours is stronger than what writing it has locked */
+		Assert(mode <= LockTupleNoKeyExclusive);
+		forget_own_lock(table, row);
+		locked = true;
+	}
+	else
+		locked = row && lock_version(table, &row->t_self, mode);
 	PopActiveSnapshot();
 	table_close(table, NoLock);
 	return locked;

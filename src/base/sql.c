@@ -20,6 +20,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/script.h"
 #include "base/sql.h"
 
 #define PINNED_PATH "pg_catalog, pg_temp"
@@ -131,6 +132,7 @@ pin_settings(void)
 void
 sql_enter(Sql *sql)
 {
+	script_check();
 	sql->caller = CurrentMemoryContext;
 	sql->reads = false;
 	GetUserIdAndSecContext(&sql->user, &sql->security_context);

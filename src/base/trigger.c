@@ -9,13 +9,42 @@
 #include "access/htup_details.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "replication/logicalworker.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
 #include "base/trigger.h"
+
+/*
+ * Does a subscription apply the row that fired this trigger?  Its worker says so, which no session can make itself, and
+ * it writes by the rights of the table's owner, who could disable the trigger as well.  A row that code of somebody's
+ * writes there, in a trigger that fires for rows that are applied, is one like any other.
+ */
+bool
+trigger_is_applied(FunctionCallInfo fcinfo)
+{
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+
+	return IsLogicalWorker() && CALLED_AS_TRIGGER(fcinfo) &&
+		DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) == 1 &&
+		DatumGetBool(DirectFunctionCall2(pg_has_role_id, ObjectIdGetDatum(data->tg_relation->rd_rel->relowner),
+										 CStringGetTextDatum("USAGE")));
+}
+
+/* What a trigger returns that leaves the row as it is, and lets it through. */
+Datum
+trigger_pass(FunctionCallInfo fcinfo)
+{
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+	bool		is_asked = TRIGGER_FIRED_BEFORE(data->tg_event) && TRIGGER_FIRED_FOR_ROW(data->tg_event);
+
+	return PointerGetDatum(is_asked ? trigger_row(data) : NULL);
+}
 
 /*
  * The trigger's data.  Raises an error of the trigger protocol unless the function was called

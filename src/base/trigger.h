@@ -13,6 +13,24 @@
 
 #include "base/value.h"
 
+/*
+ * The head of a trigger's function, behind its type.  Where a subscription applies a row, it is let through unjudged
+ * and leaves nothing behind: it was judged and recorded where it was written, and so was all that followed.
+ */
+#define TRIGGER_FUNCTION(name) \
+	name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name); \
+	static Datum name##_unapplied(PG_FUNCTION_ARGS); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		return trigger_is_applied(fcinfo) ? trigger_pass(fcinfo) : name##_unapplied(fcinfo); \
+	} \
+	static Datum \
+	name##_unapplied(PG_FUNCTION_ARGS)
+
+extern bool trigger_is_applied(FunctionCallInfo fcinfo);
+extern Datum trigger_pass(FunctionCallInfo fcinfo);
 extern TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *table, TriggerEvent timing);
 extern HeapTuple trigger_row(const TriggerData *data);
 extern NullableDatum trigger_value(const TriggerData *data, HeapTuple row, const char *column);

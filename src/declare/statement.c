@@ -30,7 +30,8 @@ typedef struct ForeignKey
 static const SqlField column_fields[] = {
 	SQL_FIELD(KindColumn, name, "a.attname::pg_catalog.text"),
 	SQL_FIELD(KindColumn, required, "a.attnotnull"),
-	SQL_FIELD(KindColumn, generated, "a.attgenerated <> ''"),
+	/* the scope is made by a trigger */
+	SQL_FIELD(KindColumn, generated, "a.attgenerated <> '' OR a.attname = 'scope'"),
 	SQL_FIELD(KindColumn, is_key, "a.attnum = ANY (k.conkey)"),
 	SQL_FIELD(KindColumn, is_text, "t.typcategory = 'S'"),
 	SQL_FIELD(KindColumn, fallback, "CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END")

@@ -21,7 +21,6 @@
 
 PG_FUNCTION_INFO_V1(promote_stop_line);
 PG_FUNCTION_INFO_V1(promote_resume_line);
-PG_FUNCTION_INFO_V1(promote_guard_line_stop);
 
 /* The line of a project, or of everything, that a verb has locked. */
 typedef struct Line
@@ -205,7 +204,7 @@ promote_resume_line(PG_FUNCTION_ARGS)
  * BEFORE UPDATE of line_stop, for each row: only the verb lifts a stop.
  */
 Datum
-promote_guard_line_stop(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_line_stop)
 {
 	TriggerData *data = trigger_data(fcinfo, "line_stop", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 

@@ -16,7 +16,6 @@
 #include "registry/instance.h"
 #include "registry/rule_hold.h"
 
-PG_FUNCTION_INFO_V1(promote_guard_override_rule);
 PG_FUNCTION_INFO_V1(promote_override_gate);
 PG_FUNCTION_INFO_V1(promote_review_override);
 
@@ -225,7 +224,7 @@ promote_review_override(PG_FUNCTION_ARGS)
  * roles.
  */
 Datum
-promote_guard_override_rule(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_override_rule)
 {
 	TriggerData *data = trigger_data(fcinfo, "override_rule", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);

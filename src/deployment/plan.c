@@ -235,16 +235,19 @@ promote_record_plan(PG_FUNCTION_ARGS)
  * promote_internal.guard_stateful_type() returns trigger
  *
  * BEFORE INSERT, UPDATE OR DELETE of stateful_type, for each row: refuses to change
- * rows that come with promote, as these are not dumped.
+ * rows that come with promote, as these are not dumped.  A subscription skips them, for they are
+ * there.
  */
 Datum
 promote_guard_stateful_type(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, "stateful_type", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);
+	bool		is_builtin = trigger_bool(data, data->tg_trigtuple, "builtin") || trigger_bool(data, row, "builtin");
 
-	if (!creating_extension &&
-		(trigger_bool(data, data->tg_trigtuple, "builtin") || trigger_bool(data, row, "builtin")))
+	if (trigger_is_applied(fcinfo))
+		return is_builtin ? PointerGetDatum(NULL) : trigger_pass(fcinfo);
+	if (!creating_extension && is_builtin)
 		ereport(ERROR,
 				(errcode(PM_GUARDED_COLUMN),
 				 errmsg("the rows that come with promote stay what they are"),

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -478,7 +479,8 @@ record_rehearsal(const Sql *sql, const Rehearsal *rehearsal, Rollback *rollback)
 Datum
 promote_rehearse_rollback(PG_FUNCTION_ARGS)
 {
-	bool		record = argument_bool(fcinfo, 2, false);
+	/* a standby keeps nothing, and answers */
+	bool		record = argument_bool(fcinfo, 2, false) && !RecoveryInProgress();
 	Rehearsal	rehearsal = {fcinfo};
 	Rollback	rollback;
 	Sql			sql;

@@ -19,8 +19,6 @@
 #include "grant/access.h"
 #include "ledger/guard.h"
 
-PG_FUNCTION_INFO_V1(promote_settle_plan);
-
 /* A PLAN that has completed. */
 typedef struct Settled
 {
@@ -99,7 +97,7 @@ settle(const TriggerData *data)
  * new_deployment.
  */
 Datum
-promote_settle_plan(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_settle_plan)
 {
 	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER);
 	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "promote settled plan", ALLOCSET_SMALL_SIZES);

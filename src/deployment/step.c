@@ -38,8 +38,6 @@
 #include "promotion/diff.h"
 #include "registry/rule_hold.h"
 
-PG_FUNCTION_INFO_V1(promote_guard_deployment);
-PG_FUNCTION_INFO_V1(promote_record_deployment);
 PG_FUNCTION_INFO_V1(promote_deployment_steps);
 PG_FUNCTION_INFO_V1(promote_deployment_facts);
 
@@ -542,7 +540,7 @@ take_step(Update *update)
  * them, and fills in what they imply.
  */
 Datum
-promote_guard_deployment(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_deployment)
 {
 	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	Update		update;
@@ -923,7 +921,7 @@ read_steps(TransitionRows *rows, Taken *taken)
  * new_deployment: does and records what the steps bring about.
  */
 Datum
-promote_record_deployment(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_record_deployment)
 {
 	TriggerData *data = trigger_data(fcinfo, "deployment", TRIGGER_EVENT_AFTER);
 	TransitionRows rows;

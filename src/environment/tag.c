@@ -17,7 +17,6 @@
 #include "ledger/guard.h"
 #include "registry/instance.h"
 
-PG_FUNCTION_INFO_V1(promote_guard_tag);
 PG_FUNCTION_INFO_V1(promote_tag_environment);
 
 /*
@@ -27,7 +26,7 @@ PG_FUNCTION_INFO_V1(promote_tag_environment);
  * rows, or a dump loads them as they are.
  */
 Datum
-promote_guard_tag(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_tag)
 {
 	TriggerData *data = trigger_data(fcinfo, "environment_tag", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 

@@ -28,7 +28,6 @@
 #include "ledger/guard.h"
 #include "registry/instance.h"
 
-PG_FUNCTION_INFO_V1(promote_check_approval_rule);
 PG_FUNCTION_INFO_V1(promote_check_vote);
 PG_FUNCTION_INFO_V1(promote_required_approvals);
 PG_FUNCTION_INFO_V1(promote_open_votes);
@@ -930,7 +929,7 @@ members_of(const char *role)
  * restored before its roles.
  */
 Datum
-promote_check_approval_rule(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_approval_rule)
 {
 	TriggerData *data = trigger_data(fcinfo, "approval_rule", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);

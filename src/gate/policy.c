@@ -45,8 +45,6 @@
 #include "gate/gate.h"
 #include "grant/role.h"
 
-PG_FUNCTION_INFO_V1(promote_check_policy);
-
 #define MAX_REASONS 100			/* that a policy may give at once */
 #define MAX_RUNNING 8			/* policies that ask for each other by promote.blockers */
 #define QUOTED_LENGTH 1000		/* bytes of an error that a message quotes */
@@ -275,7 +273,7 @@ policy_require_function(Oid role, const char *name)
  * gone, and such a policy blocks.
  */
 Datum
-promote_check_policy(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_policy)
 {
 	TriggerData *data = trigger_data(fcinfo, "policy", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);

@@ -20,7 +20,6 @@
 #include "base/trigger.h"
 #include "gate/window.h"
 
-PG_FUNCTION_INFO_V1(promote_check_window);
 PG_FUNCTION_INFO_V1(promote_spell_zone);
 PG_FUNCTION_INFO_V1(promote_window_occurrences);
 
@@ -95,7 +94,7 @@ promote_spell_zone(PG_FUNCTION_ARGS)
  * BEFORE INSERT OR UPDATE of freeze_window and change_window, for each row.
  */
 Datum
-promote_check_window(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_window)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	bool		is_freeze = strcmp(RelationGetRelationName(data->tg_relation), "freeze_window") == 0;

@@ -42,14 +42,16 @@ refuse_access(Oid role, const char *action, const char *project, const char *env
 }
 
 /*
- * Refuse a role whose code may not act in this session.  The actions view and audit only read,
- * so they are allowed.
+ * Refuse a server where nothing is changed, and a role whose code may not act in this session.  The
+ * actions view and audit only read, so they are allowed.
  */
 static void
 require_actor(Oid role, const char *action)
 {
-	if (!grants_only_ask(action))
-		require_accountable(role);
+	if (grants_only_ask(action))
+		return;
+	require_primary();
+	require_accountable(role);
 }
 
 /* Refuse a role without a grant for the action. */

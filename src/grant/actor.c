@@ -19,6 +19,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -151,6 +152,21 @@ refuse_uncalled(void)
 						GetUserNameFromId(rights_role(), false)),
 				 errdetail("Functions of indexes, of materialized views and of what follows foreign keys run in sessions that have not called them."),
 				 errhint("Call it in a statement of your own.")));
+}
+
+/*
+ * Refuse to change anything on a standby, in words of its own, before PostgreSQL refuses the first statement or the
+ * first lock that the change takes.
+ */
+void
+require_primary(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("this server is a standby, and what changes something is called on the primary"),
+				 errdetail("It follows the primary, and answers questions."),
+				 errhint("Connect by target_session_attrs=primary.")));
 }
 
 /* May a role name somebody else as the actor? */

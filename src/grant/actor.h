@@ -14,6 +14,7 @@ typedef struct Person
 } Person;
 
 extern void actor_init(void);
+extern void require_primary(void);
 extern void require_accountable(Oid role);
 extern const char *current_actor(void);
 extern const char *current_database_role(void);

@@ -31,10 +31,7 @@
 #include "ledger/config_digest.h"
 #include "ledger/guard.h"
 
-PG_FUNCTION_INFO_V1(promote_keep_digest_key);
-PG_FUNCTION_INFO_V1(promote_drop_digest_key);
 PG_FUNCTION_INFO_V1(promote_config_digest);
-PG_FUNCTION_INFO_V1(promote_digest_config);
 PG_FUNCTION_INFO_V1(promote_config_params);
 
 /* a key is as long as a digest */
@@ -275,7 +272,7 @@ require_digest(Datum given, const bytea *digest)
  * promote writes in sets, which it has digested already.
  */
 Datum
-promote_digest_config(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_digest_config)
 {
 	TriggerData *data = trigger_data(fcinfo, "config", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;
@@ -316,7 +313,7 @@ make_key(void)
  * but for several jobs, which load tables in any order.
  */
 Datum
-promote_keep_digest_key(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_keep_digest_key)
 {
 	static Statement insert = {"INSERT INTO promote.project_key (project, digest_key) VALUES ($1, $2)"
 		" ON CONFLICT ON CONSTRAINT project_key_pkey DO NOTHING"};
@@ -347,7 +344,7 @@ promote_keep_digest_key(PG_FUNCTION_ARGS)
  * goes, when no project refers to it any longer.
  */
 Datum
-promote_drop_digest_key(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_drop_digest_key)
 {
 	static Statement drop = {"DELETE FROM promote.project_key AS k WHERE k.project = $1"};
 	TriggerData *data = trigger_data(fcinfo, "project", TRIGGER_EVENT_ROW);

@@ -268,6 +268,7 @@ promote_acknowledge_events(PG_FUNCTION_ARGS)
 	position = PG_GETARG_INT64(1);
 	check_position(position);
 	access_require_sight(NULL);
+	require_primary();
 	require_accountable(rights_role());
 	sql_enter(&sql);
 	require_consumer(&sql, name, true, &consumer);
@@ -396,6 +397,7 @@ promote_register_consumer(PG_FUNCTION_ARGS)
 	Sql			sql;
 
 	check_scope(argument_text(fcinfo, 1), argument_text(fcinfo, 2));
+	require_primary();
 	require_accountable(rights_role());
 	sql_enter(&sql);
 	if (!find_consumer(&sql, name, true, &consumer))
@@ -425,6 +427,7 @@ promote_remove_consumer(PG_FUNCTION_ARGS)
 	Sql			sql;
 
 	access_require_sight(NULL);
+	require_primary();
 	require_accountable(rights_role());
 	sql_enter(&sql);
 	found = find_consumer(&sql, name, true, &consumer);

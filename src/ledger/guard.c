@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/spi.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
@@ -17,11 +19,7 @@
 #include "ledger/guard.h"
 #include "parse/name.h"
 
-PG_FUNCTION_INFO_V1(promote_refuse_rewrite);
-PG_FUNCTION_INFO_V1(promote_guard_instance);
 PG_FUNCTION_INFO_V1(promote_guard_kept);
-PG_FUNCTION_INFO_V1(promote_guard_record);
-PG_FUNCTION_INFO_V1(promote_guard_registry);
 
 /* The current errand. */
 static Errand current;
@@ -122,14 +120,23 @@ guarded_rows(const Sql *sql, Statement *statement, const Batch *batch)
 }
 
 /*
- * Does the tables' owner load rows as they are?  A dump sets row_security = off, and anybody
- * who may disable the triggers can set it, too.  Without that setting the guards bind the
- * owner like everybody else.
+ * Is a dump being restored?  It sets row_security = off, unless it is made or restored with --enable-row-security, and
+ * check_function_bodies = off and an empty search_path in any case.
+ */
+static bool
+restores_dump(void)
+{
+	return !row_security || (!check_function_bodies && namespace_search_path[0] == '\0');
+}
+
+/*
+ * Does the tables' owner load rows as they are?  Anybody who may disable the triggers can set what a dump sets, too.
+ * Without these settings the guards bind the owner like everybody else.
  */
 bool
 loading_rows(void)
 {
-	return !row_security && am_tables_owner();
+	return restores_dump() && am_tables_owner();
 }
 
 /* The level of a trigger for the current event: TRUNCATE has no rows. */
@@ -149,7 +156,7 @@ level(FunctionCallInfo fcinfo)
  * the audit log that are being pruned.
  */
 Datum
-promote_refuse_rewrite(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_refuse_rewrite)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | level(fcinfo));
 	const char *table = RelationGetRelationName(data->tg_relation);
@@ -227,7 +234,7 @@ check_deleted_instance(const TriggerData *data)
  * instance desires, only a deployment changes what it runs, and nothing changes its key.
  */
 Datum
-promote_guard_instance(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_instance)
 {
 	TriggerData *data = trigger_data(fcinfo, "instance", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
@@ -287,7 +294,7 @@ is_new_deployment(const TriggerData *data)
  * or the tables' owner loads them as they are.
  */
 Datum
-promote_guard_record(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_record)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	bool		loads = !current.records && loading_rows() &&
@@ -320,10 +327,26 @@ refuse_kept_row(const TriggerData *data)
 }
 
 /*
+ * Is the row of use only to transactions of the server that has written it?  It has numbers of these transactions, and
+ * goes with them.
+ */
+static bool
+is_of_server(const TriggerData *data)
+{
+	static const char *const tables[] = {"notice", "rule_change"};
+
+	for (int i = 0; i < lengthof(tables); i++)
+		if (strcmp(RelationGetRelationName(data->tg_relation), tables[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
  * promote_internal.guard_kept() returns trigger
  *
  * BEFORE INSERT, UPDATE or DELETE, for each row: only promote changes the columns that are the
- * trigger's arguments; without arguments, only promote writes the row.
+ * trigger's arguments; without arguments, only promote writes the row.  A subscription skips rows
+ * that are of use elsewhere only.
  */
 Datum
 promote_guard_kept(PG_FUNCTION_ARGS)
@@ -331,6 +354,8 @@ promote_guard_kept(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;
 
+	if (trigger_is_applied(fcinfo))
+		return is_of_server(data) ? PointerGetDatum(NULL) : trigger_pass(fcinfo);
 	if (!current.records && trigger->tgnargs == 0 && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		refuse_kept_row(data);
 	for (int i = 0; !current.records && i < trigger->tgnargs; i++)
@@ -348,7 +373,7 @@ promote_guard_kept(PG_FUNCTION_ARGS)
  * are the trigger's arguments never change.
  */
 Datum
-promote_guard_registry(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_registry)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;

@@ -39,10 +39,6 @@
 #include "ledger/record_mark.h"
 #include "ledger/recorded.h"
 
-PG_FUNCTION_INFO_V1(promote_record_change);
-PG_FUNCTION_INFO_V1(promote_record_row);
-PG_FUNCTION_INFO_V1(promote_record_deletion);
-
 /*
  * Has an update changed anything that is recorded?  The comparison does not fetch values that
  * are stored out of line.
@@ -181,7 +177,7 @@ record(const Sql *sql, TriggerData *data, bool loading)
  * AFTER INSERT, UPDATE or DELETE, for each row: appends to the row's chain.
  */
 Datum
-promote_record_change(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_record_change)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	bool		loading = loading_rows();
@@ -299,7 +295,7 @@ record_returned(HeapTupleHeader row)
  * verb vouches for it.
  */
 Datum
-promote_record_row(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_record_row)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 
@@ -400,7 +396,7 @@ record_counts(const Sql *sql, TriggerData *data)
  * AFTER DELETE of idempotency_key and of deployment_log, for each statement.
  */
 Datum
-promote_record_deletion(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_record_deletion)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER);
 	Sql			sql;

@@ -355,6 +355,7 @@ promote_restore_guards(PG_FUNCTION_ARGS)
 	Sql			sql;
 
 	require_owner();
+	require_primary();
 	require_accountable(rights_role());
 	InitMaterializedSRF(fcinfo, 0);
 	sql_enter(&sql);

@@ -106,13 +106,13 @@ is_time(const char *text)
 	return true;
 }
 
-/* Read a time.  Refuses one that the library would not write. */
+/* Read a time.  Refuses one that the library would not write; up to 3.0.16, it writes no year past 3000. */
 static icaltimetype
 read_time(const char *text)
 {
 	icaltimetype time = text && is_time(text) ? icaltime_from_string(text) : icaltime_null_time();
 
-	if (icaltime_is_null_time(time) || !icaltime_is_valid_time(time))
+	if (icaltime_is_null_time(time) || !icaltime_is_valid_time(time) || time.year > 3000)
 		ereport(ERROR,
 				(errcode(PM_INVALID_ARGUMENT),
 				 errmsg("an event of the calendar has a time that it cannot have"),

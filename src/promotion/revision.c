@@ -43,8 +43,6 @@
 #include "registry/rule_hold.h"
 
 PG_FUNCTION_INFO_V1(promote_check_origin);
-PG_FUNCTION_INFO_V1(promote_complete_revision);
-PG_FUNCTION_INFO_V1(promote_record_revision);
 
 #define KEPT_LENGTH 256			/* of what a release is selected by, if it is kept */
 
@@ -423,7 +421,7 @@ record_judged(const Sql *sql, RevisionRecords *records)
  * new_revision.  What is imported is judged and recorded by who imports it.
  */
 Datum
-promote_record_revision(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_record_revision)
 {
 	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_AFTER);
 	RevisionRecords *records = errand()->revisions;
@@ -710,7 +708,7 @@ with_overrides_hidden(const TriggerData *data, HeapTuple row)
  * and the table's own constraints refuse the row.
  */
 Datum
-promote_complete_revision(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_complete_revision)
 {
 	TriggerData *data = trigger_data(fcinfo, "revision", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;

@@ -160,7 +160,8 @@ require_in_use(const InstanceKey *key)
  * promote_internal.refuse_archived() returns trigger
  *
  * BEFORE INSERT or UPDATE, for each row: refuses rows about an archived environment; the trigger's arguments are the
- * columns that name one.  What promote writes, and what is loaded, passes; what is loaded may be archived.
+ * columns that name one.  What promote writes, what is loaded and what is applied passes; of the latter, an environment
+ * may have been archived, or opened.
  */
 Datum
 promote_refuse_archived(PG_FUNCTION_ARGS)
@@ -170,6 +171,12 @@ promote_refuse_archived(PG_FUNCTION_ARGS)
 	HeapTuple	row = trigger_row(data);
 	InstanceKey key = {.project = trigger_text(data, row, "project")};
 
+	if (trigger_is_applied(fcinfo))
+	{
+		if (!trigger_is_null(data, row, "archived_at") || !trigger_is_null(data, data->tg_trigtuple, "archived_at"))
+			archived_changed();
+		return trigger_pass(fcinfo);
+	}
 	if (loading_rows() && !trigger_is_null(data, row, "archived_at"))
 		archived_changed();
 	for (int i = 0; i < trigger->tgnargs && key.project && !errand()->records && !loading_rows(); i++)

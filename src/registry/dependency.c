@@ -18,7 +18,6 @@
 #include "base/trigger.h"
 #include "registry/walk.h"
 
-PG_FUNCTION_INFO_V1(promote_check_dependencies);
 PG_FUNCTION_INFO_V1(promote_component_rank);
 
 /* A component on the way to its rank. */
@@ -56,7 +55,7 @@ refuse_cycle(const char *project, const char *chain)
  * transition table new_dependency.
  */
 Datum
-promote_check_dependencies(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_dependencies)
 {
 	static const SqlField fields[] = {
 		SQL_FIELD(WalkStart, project, "n.project"), SQL_FIELD(WalkStart, name, "n.depends_on")

@@ -28,7 +28,6 @@
 #include "registry/instance.h"
 #include "registry/rescue.h"
 
-PG_FUNCTION_INFO_V1(promote_guard_grant);
 PG_FUNCTION_INFO_V1(promote_open_door);
 PG_FUNCTION_INFO_V1(promote_grant_action);
 PG_FUNCTION_INFO_V1(promote_revoke_action);
@@ -82,7 +81,8 @@ has_grants(const Sql *sql, const char *role, bool own)
  * promote_internal.open_door() returns trigger
  *
  * AFTER INSERT OR DELETE of grants, for each row.  A role that does not exist, as when a dump
- * is restored before its roles, has no door.
+ * is restored before its roles, has no door.  A subscription opens none either: who may call what
+ * here is granted here, by promote.refresh_grants.
  */
 Datum
 promote_open_door(PG_FUNCTION_ARGS)
@@ -92,6 +92,11 @@ promote_open_door(PG_FUNCTION_ARGS)
 	Oid			oid = get_role_oid(role, true);
 	Sql			sql;
 
+	if (trigger_is_applied(fcinfo))
+	{
+		grants_changed();
+		return PointerGetDatum(NULL);
+	}
 	sql_enter(&sql);
 	lock_doors(&sql);
 	if (OidIsValid(oid) && TRIGGER_FIRED_BY_INSERT(data->tg_event) && !grants_is_marked(oid))
@@ -170,7 +175,7 @@ warn_of_createrole(const char *role)
  * and taken back, and warns of roles that do not exist.
  */
 Datum
-promote_guard_grant(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_grant)
 {
 	TriggerData *data = trigger_data(fcinfo, "grants", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	char	   *role = trigger_text(data, data->tg_trigtuple, "role");

@@ -22,7 +22,6 @@
 #include "registry/path.h"
 #include "registry/walk.h"
 
-PG_FUNCTION_INFO_V1(promote_check_paths);
 PG_FUNCTION_INFO_V1(promote_next_environments);
 PG_FUNCTION_INFO_V1(promote_upstream_environments);
 
@@ -54,7 +53,7 @@ refuse_cycle(const char *project, const char *chain)
  * the transition table new_path.
  */
 Datum
-promote_check_paths(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_paths)
 {
 	static const SqlField fields[] = {
 		SQL_FIELD(WalkStart, project, "n.project"), SQL_FIELD(WalkStart, name, "n.destination_environment")

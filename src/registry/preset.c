@@ -23,7 +23,6 @@
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_check_presets);
-PG_FUNCTION_INFO_V1(promote_judge_presets);
 
 #define QUOTED_LENGTH 200		/* bytes of a name that a message quotes back */
 
@@ -113,7 +112,7 @@ add_violation(void *state, const SchemaViolation *violation)
  * refers to, and was judged before.
  */
 Datum
-promote_judge_presets(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_judge_presets)
 {
 	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;

@@ -28,8 +28,6 @@
 
 PG_FUNCTION_INFO_V1(promote_block_release);
 PG_FUNCTION_INFO_V1(promote_unblock_release);
-PG_FUNCTION_INFO_V1(promote_record_release);
-PG_FUNCTION_INFO_V1(promote_check_artifact);
 
 #define OF_RELEASE(as) as ".bundle = $1 AND " as ".version = $2"
 
@@ -215,7 +213,7 @@ require_artifact(const Sql *sql, const char *bundle, const char *version, const 
  * comes by here, too, and must not believe that its artifact is what was registered.
  */
 Datum
-promote_check_artifact(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_check_artifact)
 {
 	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	char	   *digest = trigger_text(data, data->tg_trigtuple, "artifact_digest");
@@ -250,7 +248,7 @@ record_block(const Sql *sql, const char *bundle, const char *version, const char
  * commit.
  */
 Datum
-promote_record_release(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_record_release)
 {
 	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	char	   *reason;

@@ -36,7 +36,6 @@
 PG_FUNCTION_INFO_V1(promote_check_slots);
 PG_FUNCTION_INFO_V1(promote_check_reference);
 PG_FUNCTION_INFO_V1(promote_check_reference_defaults);
-PG_FUNCTION_INFO_V1(promote_guard_reference);
 PG_FUNCTION_INFO_V1(promote_desired_references);
 PG_FUNCTION_INFO_V1(promote_set_remote_reference);
 PG_FUNCTION_INFO_V1(promote_remove_remote_reference);
@@ -919,7 +918,7 @@ promote_desired_references(PG_FUNCTION_ARGS)
  * these rows, or a dump loads them as they are.
  */
 Datum
-promote_guard_reference(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_reference)
 {
 	TriggerData *data = trigger_data(fcinfo, "remote_reference", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 

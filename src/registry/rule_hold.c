@@ -25,6 +25,7 @@
 #include "access/transam.h"
 #include "access/twophase.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/tablecmds.h"
 #include "commands/trigger.h"
@@ -52,8 +53,6 @@
 #include "registry/instance.h"
 #include "registry/rescue.h"
 #include "registry/rule_hold.h"
-
-PG_FUNCTION_INFO_V1(promote_note_rule);
 
 #define MAX_FORGOTTEN 100		/* rows of rule_change that one call removes */
 
@@ -492,7 +491,7 @@ note_row(const Sql *sql, TriggerData *data, HeapTuple row)
  * AFTER INSERT, UPDATE or DELETE of a table of rules, for each row.
  */
 Datum
-promote_note_rule(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_note_rule)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	Sql			sql;
@@ -774,7 +773,8 @@ on_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			if (marks != NIL)
+			/* a standby has written nothing that could have been judged by other rules */
+			if (marks != NIL && !RecoveryInProgress())
 				before_commit();
 			release_view();
 			break;

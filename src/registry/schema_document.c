@@ -22,7 +22,6 @@
 #include "schema/schema.h"
 
 PG_FUNCTION_INFO_V1(promote_forget_schemas);
-PG_FUNCTION_INFO_V1(promote_warn_unmet);
 PG_FUNCTION_INFO_V1(promote_schema_document_check);
 
 /* The table, once a document was looked up; before that, InvalidOid. */
@@ -77,17 +76,17 @@ schema_document_init(void)
 /*
  * promote_internal.forget_schemas() returns trigger
  *
- * BEFORE INSERT of schema_document, for each statement.  Schemas that were compiled with the
- * earlier documents are not used again, and those compiled after it are not used if the insert
- * is rolled back.
+ * BEFORE INSERT of schema_document, for each row, as a subscription fires no other triggers.  Schemas
+ * that were compiled with the earlier documents are not used again, and those compiled after it are
+ * not used if the insert is rolled back.
  */
 Datum
 promote_forget_schemas(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, "schema_document", TRIGGER_EVENT_BEFORE);
+	TriggerData *data = trigger_data(fcinfo, "schema_document", TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 
 	CacheInvalidateRelcache(data->tg_relation);
-	return PointerGetDatum(NULL);
+	return PointerGetDatum(trigger_row(data));
 }
 
 /* The name of a release in warnings. */
@@ -121,7 +120,7 @@ warn_unmet(void *state, const char *place, const char *keyword)
  * schema cannot be changed.
  */
 Datum
-promote_warn_unmet(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_warn_unmet)
 {
 	TriggerData *data = trigger_data(fcinfo, "bundle_release", TRIGGER_EVENT_AFTER | TRIGGER_EVENT_ROW);
 	HeapTuple	row = data->tg_trigtuple;

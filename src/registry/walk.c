@@ -21,8 +21,6 @@
 #include "base/trigger.h"
 #include "registry/walk.h"
 
-PG_FUNCTION_INFO_V1(promote_lock_project);
-
 /* A walk in a project. */
 typedef struct Walk
 {
@@ -212,7 +210,7 @@ walk_away(const Sql *sql, const char *project, Statement *neighbours, const char
  * that row for other reasons.
  */
 Datum
-promote_lock_project(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_lock_project)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	HeapTuple	row = trigger_row(data);

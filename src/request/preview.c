@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -649,28 +650,36 @@ put_row(FunctionCallInfo fcinfo, const Preview *preview, int number, const bytea
 			   AS_TEXT(request_instance_name(request, item->component)), AS_TEXT(item_statuses[item->status]),
 			   AS_JSONB(item->skip_reason), AS_TEXT(shown->other_changes), AS_NUMBER(item->source_revision),
 			   AS_NUMBER(item->base_revision), AS_TEXT(item->version), AS_JSONB(shown->diff),
-			   AS_JSONB(shown->blockers), AS_INT(request->preview), AS_BYTEA(digest),
+			   AS_JSONB(shown->blockers), AS_NUMBER(RecoveryInProgress() ? 0 : request->preview), AS_BYTEA(digest),
 			   AS_JSONB(request_choice_document(request, item->component)));
 }
 
-/* promote.preview_request(project text, request integer) returns table, see sql/request/request.sql */
+/*
+ * promote.preview_request(project text, request integer) returns table, see sql/request/request.sql
+ *
+ * On a standby the preview is not kept: it has the digest that it would have, and no number.
+ */
 Datum
 promote_preview_request(PG_FUNCTION_ARGS)
 {
 	Preview		preview = {.count = 0};
 	PromotionRequest *request = &preview.request;
+	bool		records = !RecoveryInProgress();
 	Sql			sql;
 	bytea	   *digest;
 
 	InitMaterializedSRF(fcinfo, 0);
-	request_open(fcinfo, &sql, false, NULL, request);
+	if (records)
+		request_open(fcinfo, &sql, false, NULL, request);
+	else
+		request_look(fcinfo, &sql, request);
 	request_require_status(request, BIT(REQUEST_OPEN) | BIT(REQUEST_RUNNING) | BIT(REQUEST_BLOCKED) |
 						   BIT(REQUEST_PAUSED) | BIT(REQUEST_FAILED), "previewed");
 	preview.items = request_items(&sql, request, PART_ALL, &preview.count);
 	preview.former = read_former(&sql, request);
 	sql_leave(&sql);
 	preview_items(&preview);
-	digest = keep_preview(&preview);
+	digest = records ? keep_preview(&preview) : json_digest(all_documents(&preview));
 	for (int i = 0; i < preview.count; i++)
 		put_row(fcinfo, &preview, i, digest);
 	return (Datum) 0;

@@ -24,7 +24,6 @@
 #include "registry/rescue.h"
 #include "request/request.h"
 
-PG_FUNCTION_INFO_V1(promote_guard_request);
 PG_FUNCTION_INFO_V1(promote_pause_request);
 PG_FUNCTION_INFO_V1(promote_resume_request);
 PG_FUNCTION_INFO_V1(promote_cancel_request);
@@ -266,6 +265,7 @@ request_read(const Sql *sql, PromotionRequest *request)
 void
 request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, const char *action, PromotionRequest *request)
 {
+	require_primary();
 	argument_request(fcinfo, request);
 	sql_enter(scope);
 	lock_request(scope, request, emergency);
@@ -274,6 +274,19 @@ request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, const char *ac
 	access_require_of(scope->user, "view", request->project, request->source_environment);
 	if (action)
 		access_require_of(scope->user, action, request->project, request->destination_environment);
+}
+
+/* What asking about a request begins with on a standby, where nothing is locked: the same for who could move it. */
+void
+request_look(FunctionCallInfo fcinfo, Sql *scope, PromotionRequest *request)
+{
+	argument_request(fcinfo, request);
+	sql_enter(scope);
+	request_read(scope, request);
+	sql_leave(scope);
+	access_require_to_read("promote", request->project, request->destination_environment);
+	access_require_to_read("view", request->project, request->source_environment);
+	sql_enter(scope);
 }
 
 /* Is the request over, so that nothing of it will ever move again? */
@@ -393,7 +406,7 @@ request_result(Sql *scope, const PromotionRequest *request)
  * are the trigger's arguments are never changed, and only promote changes others.
  */
 Datum
-promote_guard_request(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_request)
 {
 	TriggerData *data = trigger_data(fcinfo, NULL, TRIGGER_EVENT_BEFORE | TRIGGER_EVENT_ROW);
 	const Trigger *trigger = data->tg_trigger;

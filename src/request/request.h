@@ -189,6 +189,7 @@ extern void argument_request(FunctionCallInfo fcinfo, PromotionRequest *request)
 extern void request_read(const Sql *sql, PromotionRequest *request);
 extern void request_open(FunctionCallInfo fcinfo, Sql *scope, bool emergency, const char *action,
 						 PromotionRequest *request);
+extern void request_look(FunctionCallInfo fcinfo, Sql *scope, PromotionRequest *request);
 extern char *request_subject(const PromotionRequest *request);
 extern InstanceKey request_instance(const PromotionRequest *request, const char *component);
 extern char *request_instance_name(const PromotionRequest *request, const char *component);

@@ -25,7 +25,6 @@
 #include "secret/seal.h"
 #include "secret/secret.h"
 
-PG_FUNCTION_INFO_V1(promote_guard_secret);
 PG_FUNCTION_INFO_V1(promote_secret_fingerprint);
 
 /* ---- reading ---- */
@@ -267,7 +266,7 @@ secret_check_value(const InstanceKey *key, const SecretDeclaration *declared, co
  * tables' owner loads them as they are from a dump.
  */
 Datum
-promote_guard_secret(PG_FUNCTION_ARGS)
+TRIGGER_FUNCTION(promote_guard_secret)
 {
 	bool		truncate = CALLED_AS_TRIGGER(fcinfo) &&
 		TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event);

@@ -16,9 +16,8 @@ my $sensitive = 'hush-7a1';    # marked sensitive in the params
 my $secret    = 'sealed-9c2';
 
 my $node = PromoteTest->new;
-$node->create_database('matrix');
+$node->create_promote('matrix');
 $node->query('matrix', <<"SQL");
-CREATE EXTENSION promote;
 ALTER DATABASE matrix SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 SQL
 $node->query('matrix', <<"SQL");
@@ -254,7 +253,7 @@ my %takes = (
 	(map { $_ => 'admin' } qw(grant_action revoke_action stop_line resume_line end_session prune_audit)),
 	(map { $_ => 'rules' } map { ("set_$_", "remove_$_") } qw(freeze change_window approval_rule required_check
 		override_rule policy)),
-	(map { $_ => 'audit' } qw(verify_audit audit_html)),
+	(map { $_ => 'audit' } qw(verify_audit check_invariants audit_html)),
 	(map { $_ => 'register everywhere' } qw(register_project remove_project register_bundle remove_bundle)),
 	(map { $_ => 'publish everywhere' } qw(publish_release remove_release)),
 	(map { $_ => 'register' } qw(register_environment remove_environment register_component remove_component
@@ -272,7 +271,8 @@ my %takes = (
 );
 
 # Of PUBLIC's that are not immutable: none of them reads what is anybody's.
-my @open = qw(may document_schema current_actor current_database_role last_refusal compose_params window_occurrences
+my @open = qw(may plain_tables
+	document_schema current_actor current_database_role last_refusal compose_params window_occurrences
 	jsonb_schema_errors
 	merge_params merge_conflicts jsonb_schema_valid jsonb_schema_defaults jsonb_schema_annotations
   jsonb_filter_annotated jsonb_keep_annotated jsonb_filter_copyable jsonb_keep_copyable);
@@ -482,7 +482,8 @@ sub may_call {
 	return 0 if $takes[0] eq 'nobody';
 	return is_granted($role, $takes[0]) if ($takes[1] // '') eq 'everywhere';
 	# a project as a whole, and what is somewhere in it
-	my $environment = $function =~ /_line$|end_session|verify_audit|audit_html|prune_audit|fork_environment/
+	my $environment = $function =~ /_line$|end_session|verify_audit|check_invariants|audit_html|prune_audit/
+		|| $function =~ /fork_environment/
 		|| $function =~ /_component$|_dependency$|_path$|^export_|^apply_(?:document|text)$/
 		? undef : $function eq 'promote_to_next' ? 'production' : $hidden ? 'hidden' : 'production';
 	return is_granted($role, 'see', $project, 'staging') || is_granted($role, 'see', $project, 'hidden') if $function
@@ -605,6 +606,58 @@ none('... and what only asks is not',
 	WHERE NOT volatile AND state = 'PM704'}) || ());
 cmp_ok($node->query('matrix', q{SELECT count(*) FROM public.came_uncalled WHERE volatile}), '>', 40,
 	'... and both are many');
+
+# ---- on a standby ----
+
+# As the owner again. What changes something is refused in one sentence, before any statement of promote's is; what asks
+# is answered as on the primary.
+$node->query('matrix', <<'SQL');
+CREATE FUNCTION public.attempt_there(statement text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	context text;
+BEGIN
+	EXECUTE statement;
+	RETURN '{"state": "ok"}';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
+	RETURN jsonb_build_object('state', SQLSTATE, 'message', message, 'context', context);
+END $$;
+SQL
+$node->query('matrix', q{SELECT promote.register_consumer('reader')});
+my $standby = PromoteTest->standby($node);
+ok($standby->follow($node), 'a standby follows');
+my $there = q{SELECT u.name, u.volatile, (t.told ->> 'state') || coalesce(': ' || (t.told ->> 'message'), ''),
+	coalesce(t.told ->> 'context' ~ 'SQL statement "(?!SELECT string_agg)', false)
+	FROM public.uncalled AS u CROSS JOIN LATERAL public.attempt_there(u.statement) AS t (told)
+	WHERE u.name ~ '^promote[.]' ORDER BY 1};
+my @answers = map { my %a; @a{qw(name volatile told inside)} = split /[|]/; \%a } split /\n/,
+	$standby->query('matrix', $there);
+my %primary = map { my ($name, undef, $told) = split /[|]/; $name => $told } split /\n/,
+	$node->query('matrix', $there =~ s/WHERE /WHERE NOT u.volatile AND /r);
+my $asks = qr/^promote[.](?:next_events|preview_request|rehearse_rollback|wait_for_deployment)[(]/;
+none('what changes something says that it wants the primary', map { "$_->{name}: $_->{told}" }
+	grep { $_->{volatile} eq 't' && $_->{name} !~ $asks
+		&& $_->{told} ne '25006: this server is a standby, and what changes something is called on the primary' }
+	@answers);
+none('... and shows no statement of its own', map { $_->{name} } grep { $_->{inside} eq 't' } @answers);
+none('what asks has the same answer', map { "$_->{name}: $_->{told}" }
+	grep { $_->{volatile} eq 'f' && $_->{told} ne $primary{ $_->{name} } } @answers);
+none('... and so has what also keeps what it was asked elsewhere', map { "$_->{name}: $_->{told}" }
+	grep { $_->{name} =~ $asks && $_->{told} ne 'ok' } @answers);
+cmp_ok(scalar(grep { $_->{name} =~ $asks } @answers), '==', 4, '... which is all of that');
+cmp_ok(scalar(grep { $_->{volatile} eq 't' } @answers), '>', 100, 'much changes something');
+
+my $preview = q{SELECT count(*), min(preview), min(encode(digest, 'hex')) FROM promote.preview_request('mine', 2)};
+my ($items, $number, $digest) = split /[|]/, $standby->query('matrix', $preview);
+is($number, '', 'a preview there has no number');
+like($node->query('matrix', $preview), qr/^$items[|]\d+[|]$digest$/, '... and the digest that it has when it is kept');
+my $rehearse = q{SELECT r::text FROM promote.rehearse_rollback('mine-production-db', record => true) AS r};
+is($standby->query('matrix', $rehearse), $node->query('matrix', $rehearse), 'a rehearsal there says the same');
+is($standby->query('matrix', 'SELECT pg_promote()'), 't', 'the standby is promoted');
+is($standby->query('matrix', q{SELECT changed FROM promote.configure_instance('mine-staging-db', '{"size": 77}')}), 't',
+	'... and verbs work there');
+is($standby->query('matrix', 'SELECT * FROM promote.verify_audit()'), '', '... on a history that is whole');
 
 # ---- COPY ----
 

@@ -14,9 +14,8 @@ plan skip_all => 'no pgbouncer' if !defined $pgbouncer;
 
 my $node = PromoteTest->new;
 my $dir  = $node->dir;
-$node->create_database('pool');
+$node->create_promote('pool');
 $node->query('pool', <<'SQL');
-CREATE EXTENSION promote;
 CREATE ROLE app LOGIN;
 CREATE ROLE clerk LOGIN;
 CREATE ROLE ann LOGIN;

@@ -11,8 +11,7 @@ use PromoteTest;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
 my $node = PromoteTest->new;
-$node->create_database('blame');
-$node->query('blame', 'CREATE EXTENSION promote;');
+$node->create_promote('blame');
 
 my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=blame',
 	"PATH=$bindir:$ENV{PATH}",

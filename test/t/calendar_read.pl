@@ -31,7 +31,7 @@ sub read_calendars {
 		print $out $text;
 		close $out or die "cannot write $files[-1]: $!\n";
 	}
-	my ($rc, $out, $err) = $node->run('timeout', 120, $python, 'test/clients/read_calendar.py', @files);
+	my ($rc, $out, $err) = $node->run('timeout', 900, $python, 'test/clients/read_calendar.py', @files);
 	is($rc, 0, 'the library reads ' . @files . ' calendars') or diag $err;
 	return map { decode_json($_) } split /\n/, $out;
 }

@@ -13,15 +13,15 @@ use PromoteTest;
 
 my $bundles = ($ENV{PROMOTE_DATA} || '../shared/data') . '/bundles';
 my $seed = $ENV{PROMOTE_ORACLE_SEED} // 1;
-my $count = $ENV{PROMOTE_ORACLE_COUNT} // 400;
+my $count = $ENV{PROMOTE_ORACLE_COUNT} // ($ENV{PROMOTE_SHORT} ? 40 : 400);
 
 plan skip_all => 'no python3' if system('python3 -c "import json, fractions" >/dev/null 2>&1') != 0;
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 binmode $_, ':utf8' for map { Test::More->builder->$_ } qw(output failure_output);
 my $node = PromoteTest->new;
-$node->create_database('oracle');
-$node->query('oracle', 'CREATE EXTENSION promote;' . PromoteTest::slurp('test/conformance/oracle.sql'));
+$node->create_promote('oracle');
+$node->query('oracle', PromoteTest::slurp('test/conformance/oracle.sql'));
 
 # Lets the oracle speak, and compares.
 sub compare {

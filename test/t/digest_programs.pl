@@ -11,8 +11,7 @@ use RandomJson;
 binmode Test::More->builder->$_, ':encoding(UTF-8)' for qw(output failure_output todo_output);
 
 my $node = PromoteTest->new;
-$node->create_database('utf8');
-$node->query('utf8', 'CREATE EXTENSION promote');
+$node->create_promote('utf8');
 
 srand(8785);
 my @documents = (picked(), map { RandomJson::spell(RandomJson::document(5)) } 1 .. 400);

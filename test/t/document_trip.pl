@@ -11,8 +11,7 @@ use PromoteTest;
 my $node = PromoteTest->new;
 my $fixtures = "$FindBin::Bin/../fixtures";
 for my $database ('first', 'second') {
-	$node->create_database($database);
-	$node->query($database, 'CREATE EXTENSION promote');
+	$node->create_promote($database);
 }
 my ($status, undef, $errors) = $node->psql('first', <<"SQL");
 \\i $fixtures/ecomm.sql

@@ -122,8 +122,7 @@ for my $environment (@environments) {
 # ---- what the functions say ----
 
 my $node = PromoteTest->new;
-$node->create_database('model');
-$node->query('model', 'CREATE EXTENSION promote');
+$node->create_promote('model');
 my $fixture = PromoteTest::slurp('test/fixtures/dora.sql');
 my $seconds = sub { "coalesce(round(extract(epoch FROM $_[0]))::bigint::text, '-')" };
 my $origin = "'2026-01-05'::timestamptz";

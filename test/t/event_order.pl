@@ -37,7 +37,7 @@ sub script {
 		return "SELECT promote.configure_instance('$instance', '{\"n\": " . int(rand 1e9) . "}', plan => false);\n";
 	};
 	for my $n (1 .. 40) {
-		$script .= "BEGIN;\nSET LOCAL lock_timeout = '5s';\n";
+		$script .= "BEGIN;\nSET LOCAL lock_timeout = '60s';\n";
 		# a number long before the first event
 		$script .= "SELECT pg_current_xact_id();\nSELECT pg_sleep(" . rand(0.02) . ");\n" if rand() < 0.3;
 		$script .= $write->();
@@ -139,7 +139,7 @@ for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
 }
 $two->ask("BEGIN; SELECT promote.register_consumer('same', after_position => 0);");
 $one->begin("SELECT registered, changed FROM promote.register_consumer('same', events => '{x}', after_position => 0);");
-ok($node->wait_for('order', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $one->backend, 30),
+ok($node->wait_for('order', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $one->backend),
 	'who registers the same waits');
 $two->ask('COMMIT;');
 is($one->answer, 'f|t', '... and changes what is there then');

@@ -77,6 +77,7 @@ chomp(my $bindir = `@{[ $ENV{PG_CONFIG} || 'pg_config' ]} --bindir`);
 SKIP: {
 	skip 'there is no pg_upgrade', 3 if !-x "$bindir/pg_upgrade";
 	my $upgraded = PromoteTest->new;
+	$upgraded->query('postgres', 'DROP DATABASE IF EXISTS promote_template');    # pg_upgrade wants an empty server
 	$upgraded->stop;
 	$node->stop;
 	my ($rc, $out, $err) = $node->run($node->as_owner('sh', '-c', 'cd ' . $upgraded->dir

@@ -53,7 +53,9 @@ END { kill 'KILL', keys %servers }
 @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE WEBHOOK_SECRET)} = ($node->dir, 5432, 'hook', 'hooks', $secret);
 my ($psql) = $node->psql_command('hooks');
 $ENV{PATH} = ($psql =~ s{/[^/]*$}{}r) . ":$ENV{PATH}";
-my @quick = ('-t', 0.5, '-w', 0.01, '-p', 0.05, '-s', '/test');
+# What a server does in time is told by the error of one that does not, and not by how busy the machine is.
+my @quick = ('-t', 60, '-w', 0.01, '-p', 0.05, '-s', '/test');
+my @hasty = (@quick, '-t', 0.5);
 
 # Runs it to its end, and returns its status.
 sub hook { return system(join(' ', $program, map { "'$_'" } @_) . " 2>>$dir/errors") >> 8 }
@@ -72,14 +74,14 @@ for my $n (1 .. 6) {
 	my $pid = fork // die "cannot fork: $!\n";
 	if (!$pid) {
 		open STDERR, '>>', "$dir/errors";
-		exec $program, @quick, 'to-chat', $url or POSIX::_exit(1);
+		exec $program, @hasty, 'to-chat', $url or POSIX::_exit(1);
 	}
 	sleep 0.3 + rand 0.7;
 	kill 'KILL', $pid;
 	waitpid $pid, 0;
 	change(5);
 }
-is(hook(@quick, '-a', 1000, '-1', 'to-chat', $url), 0, 'it ends when there are no more events');
+is(hook(@hasty, '-a', 1000, '-1', 'to-chat', $url), 0, 'it ends when there are no more events');
 my @got = lines('chaos');
 my @wanted = expected($from);
 my %first;
@@ -125,9 +127,7 @@ is($node->query('hooks', 'SELECT count(*) FROM webhook.dead_letter'), 0, '... an
 open $flag, '>', "$dir/bad.slow" or die "cannot write: $!\n";
 close $flag;
 change(1);
-my $began = time;
-is(hook(@quick, '-a', 1, '-1', 'to-chat', $url), 0, 'a server whose answer goes on and on');
-cmp_ok(time - $began, '<', 20, '... is cut off');
+is(hook(@hasty, '-a', 1, '-1', 'to-chat', $url), 0, 'a server whose answer goes on and on is cut off');
 is($node->query('hooks', 'SELECT count(*) > 0 FROM webhook.dead_letter'), 't', '... and has not taken it');
 unlink "$dir/bad.slow";
 is(hook(@quick, '-r', 'to-chat', $url), 0, '... until it does');

@@ -10,168 +10,8 @@ my $node = PromoteTest->new;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
 
-# Everything that makes rows: several projects, edits, promotions, placeholders, plans made later or never, keys,
-# a revision of a DBA's own, a provisioned instance, and values that are easily garbled.
-my $content = <<'SQL';
-CREATE EXTENSION promote;
-INSERT INTO promote.bundle VALUES ('postgres', 'it''s a "bundle"'), ('redis', NULL);
-INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES
-    ('postgres', '1.0.0', '{"$ref": "#/definitions/db", "definitions": {"db": {"type": "object", "properties": {
-        "size": {"type": "number", "minimum": 1}, "zone": {"type": "string", "$md.copyable": false},
-        "password": {"$md.sensitive": true}, "region": {"$md.immutable": true}}, "required": ["size"]}}}'),
-    ('postgres', '1.10.0', '{"properties": {"zone": {"type": "string", "$md.copyable": false}}}'),
-    ('postgres', '1.11.0-dev.20260915T101500Z', '{}');
-INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
-    ('redis', '7.0.0', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": '
-    	'"https://example.com/cache.json"}',
-     '{"network": {"required": false, "description": "naïve"}, "dns": {"required": false}}');
-INSERT INTO promote.stateful_type (pattern, description) VALUES ('my_*', 'ours'), ('aws_db_instance', NULL);
-INSERT INTO promote.schema_document (uri, document) VALUES
-    ('https://example.com/cache.json', '{"properties": {"a": {"$ref": "types.json#a"}}}'),
-    ('https://example.com/types.json', '{"$defs": {"a": {"$anchor": "a", "type": "object"}}}');
-INSERT INTO promote.project (project, description, attributes)
-VALUES ('shop', E'tab\there, \\N, \\., newline\nthere', '{"größe": "ünïcode €"}'), ('blog', NULL, '{}');
-INSERT INTO promote.environment (project, environment)
-    VALUES ('shop', 'staging'), ('shop', 'production'), ('shop', 'prod-us-west'), ('blog', 'staging'),
-           ('blog', 'production');
-INSERT INTO promote.parameter_set (project, environment, parameters)
-    VALUES ('shop', 'staging', '{"region": "eu", "n": 1.50}'), ('shop', 'production', '{"region": "us", "n": 2}'),
-           ('shop', 'prod-us-west', '{"region": "us-west", "n": 3}');
-INSERT INTO promote.freeze_window (name, environment, selector, reason, rule, zone, starts_at, duration, exdates) VALUES
-    (E'Weihnachten\t☃', 'production', '{"größe": 1.0}', 'ü', 'FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24', 'europe/berlin',
-    	'2021-12-24 00:00:00.5', '1 mon 2 days 03:04:05', '{2022-12-24 00:00:00.5}');
-INSERT INTO promote.change_window (name, project, during, max_deployments_per_window)
-	VALUES ('ever', 'blog', '(2020-01-01,)', 100);
-SELECT promote.stop_line('a "reason"'), promote.resume_line(), promote.stop_line('only a word', 'blog'),
-	promote.resume_line('blog', 'another');
-INSERT INTO promote.promotion_path VALUES ('shop', 'staging', 'production', 'a path'),
-	('shop', 'prod-us-west', 'staging', NULL);
-INSERT INTO promote.component (project, component, bundle)
-VALUES ('shop', 'db', 'postgres'), ('shop', 'cache', 'redis'), ('blog', 'db', 'postgres');
-INSERT INTO promote.component_dependency VALUES ('shop', 'db', 'cache', 'a dependency');
-INSERT INTO promote.instance (project, environment, component)
-SELECT project, environment, component FROM promote.environment JOIN promote.component USING (project);
-
-DO $$
-BEGIN
-    PERFORM promote.configure_instance('shop-staging-db',
-        '{"size": 1.00, "zone": "s", "password": "secret", "region": "{{region}}", "n": "{{n}}", "text": "naïve '
-        	'☃\n\t\\"}',
-        '~1.0', 'first');
-    PERFORM promote.configure_instance('shop-production-db', '{"size": 1e2, "zone": "p", "region": "{{region}}"}',
-    	'1.0.0');
-    PERFORM promote.configure_instance('shop-prod-us-west-db', '{"size": 7, "zone": "w"}', 'latest+dev', plan => false);
-    PERFORM promote.configure_instance('shop-staging-cache', '{}');
-    PERFORM promote.tag_environment('shop-staging', 'before', 'naïve ☃');
-    PERFORM promote.fork_environment('shop-staging', 'shop-gone', plan => false);
-    PERFORM promote.archive_environment('shop-gone', 'naïve ☃');
-    PERFORM promote.fork_environment('shop-staging', 'shop-back', plan => false);
-    PERFORM promote.archive_environment('shop-back');
-    PERFORM promote.fork_environment('shop-staging', 'shop-back', configure => false);
-    PERFORM promote.configure_instance('shop-production-cache', '{"a": {"b": [null, {}, []]}}', plan => false);
-    PERFORM promote.configure_instance('blog-staging-db', '{"size": 3}');
-    PERFORM promote.configure_instance('blog-production-db', '{"size": 4}');
-END $$;
-UPDATE promote.instance SET attributes = '{"work": true}' WHERE name = 'blog-production-db';
-DO $$
-DECLARE
-    claim record;
-BEGIN
-    FOR i IN 1 .. 2 LOOP
-        SELECT * INTO claim FROM promote.claim_deployment('worker', selector => '{"work": true}');
-        IF claim.action = 'PLAN' THEN
-            PERFORM promote.record_plan(claim.instance, claim.deployment,
-            	'{"format_version": "1.2", "resource_changes": [{"address": "a.b[\"ü\"]",
-                "change": {"actions": ["create", "delete"], "before": {"x": 1.0}, "after": {"x": 1e2}, '
-                	'"replace_paths": [["x"]]}}]}', claim.fencing);
-        END IF;
-        PERFORM promote.append_deployment_log(claim.instance, claim.deployment, 'done', claim.fencing);
-        PERFORM promote.complete_deployment(claim.instance, claim.deployment, claim.fencing);
-        EXIT WHEN i = 2;
-        PERFORM promote.deploy_instance('blog-production-db');
-    END LOOP;
-    PERFORM promote.propose_deployment('blog-production-db', 'DECOMMISSION', message => 'no longer');
-    CREATE ROLE approver LOGIN;
-    INSERT INTO promote.grants (role, action, project, environment)
-    VALUES ('approver', 'approve', 'blog', 'production'), ('approver', 'override', 'blog', NULL);
-    INSERT INTO promote.override_rule (project, environment, code, role, description)
-    	VALUES ('blog', 'production', 'approval', 'approver', 'naïve');
-    INSERT INTO promote.approval_rule (project, environment, rule, role, quorum, expires_after, component, selector)
-    VALUES ('blog', 'production', 'it''s "a rule"', 'approver', 1, '1 mon 2 days', 'db', '{"work": true}');
-    SET LOCAL ROLE approver;
-    PERFORM promote.approve_deployment('blog-production-db', 1, E'fine\n\\N');
-    PERFORM promote.override_gate('blog-production-db', 3, 'approval', E'nobody\\tis there');
-    RESET ROLE;
-    PERFORM promote.review_override('blog-production-db', 3, 'approval', 'é');
-    PERFORM promote.report_observed('blog-production-db', '{"size": 5, "n": null}'::jsonb, 'scan');
-    PERFORM promote.dismiss_drift('blog-production-db', 'never mind', '.size');
-    PERFORM promote.adopt_drift('blog-production-db');
-    PERFORM promote.report_observed_digest('blog-production-db', sha256('x'), 'scan');
-    PERFORM promote.report_health('blog-production-db', 'größe', false, E'tab\there', '1 day');
-    PERFORM promote.report_health('blog-production-db', 'größe', true);
-    PERFORM promote.block_release('postgres', '1.11.0-dev.20260915T101500Z', 'naïve');
-    PERFORM promote.block_release('postgres', '1.0.0', 'for now');
-    PERFORM promote.unblock_release('postgres', '1.0.0');
-END $$;
-INSERT INTO promote.required_check (project, environment, check_name, "of", expires_after, component, selector)
-VALUES ('blog', 'production', 'größe', 'source', '1 mon 2 days', 'db', '{"größe": "ü"}');
-CREATE FUNCTION "a rule"(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
-	LANGUAGE sql STABLE
-    AS 'SELECT NULL::promote.blocking_reason WHERE false';
-INSERT INTO promote.policy (policy, function, project) VALUES ('a rule', 'public."a rule"', 'blog'),
-	('gone', 'public."a rule"', NULL);
-CREATE FUNCTION gone(instance text, deployment integer, at timestamptz) RETURNS SETOF promote.blocking_reason
-	LANGUAGE sql STABLE
-    AS 'SELECT NULL::promote.blocking_reason WHERE false';
-UPDATE promote.policy SET function = 'public.gone' WHERE policy = 'gone';
-DROP FUNCTION gone;
-
-SELECT promote.grant_action('approver', 'deploy', 'blog', 'production'), promote.grant_action('approver', 'view');
-SET promote.actor = 'Ada "the boss" O''Neil <ada@example.com>';
-DO $$
-BEGIN
-    PERFORM promote.promote_instance('shop-staging-db', 'shop-production-db', '{"size": 12345678901234567890.10}',
-        message => E'autumn\nsale', idempotency_key => 'sale');
-    PERFORM promote.promote_instance('shop-staging-db', 'shop-prod-us-west-db', plan => false,
-    	idempotency_key => 'sale');
-    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', plan => false);
-    PERFORM promote.set_remote_reference('shop-staging-cache', 'network', E'urn:größe:\\N "x"');
-    PERFORM promote.set_remote_reference('shop-production-cache', 'dns', 'gone');
-    PERFORM promote.remove_remote_reference('shop-production-cache', 'dns');
-    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache', copy_remote_references => true,
-    	plan => false);
-    PERFORM promote.promote_instance('shop-staging-cache', 'shop-production-cache');   -- plans what has no plan yet
-    PERFORM promote.promote_instance('blog-staging-db', 'blog-production-db', '{"region": "x"}', allow_replace => true);
-END $$;
-RESET promote.actor;
-DO $$
-BEGIN
-    FOR i IN 1 .. 30 LOOP
-        PERFORM promote.configure_instance('shop-staging-db', jsonb_build_object('i', i), plan => i % 3 > 0);
-        PERFORM promote.promote_instance('shop-staging-db', 'shop-production-db', idempotency_key => 'k' || i);
-    END LOOP;
-END $$;
-SELECT promote.open_request('shop', 'staging', 'prod-us-west', '{"components": ["db"]}', 'canary', '1',
-	'{"db": {"text": "ünï"}}', '[2026-01-01,)',
-    'all', '1 day 02:00', '{smoke,"a b"}', 'vera', 'frank', 'CHG-7', E'tab\t', "only" => '{".[\"ünï code\"]"}',
-	choices => '{"db": {"preset": "groß"}}');
-SELECT promote.open_request('blog', 'staging', 'production', include_other_changes => true);
-SELECT promote.register_consumer('reader', 'blog');
-SELECT count(*) FROM promote.preview_request('blog', 1);
-SELECT promote.advance_request('blog', 1);
-INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets)
-VALUES ('postgres', '1.12.0', '{}', '{"password": {"description": "größe"}, "config": {"format": "json"}}');
-SELECT promote.configure_instance('blog-staging-db', '{}', '1.12.0', plan => false);
-SET promote.secret_key_command = 'echo k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
-SELECT promote.set_secret('blog-staging-db', 'password', 'naïve'), promote.set_secret('blog-staging-db', 'config',
-	'[]');
-SELECT count(*) FROM promote.prune_audit(clock_timestamp(), 'shop');
-CREATE ROLE dba IN ROLE postgres;
-SET ROLE dba;
-INSERT INTO promote.config (project, params) VALUES ('blog', '{"size": 99}');
-INSERT INTO promote.revision (project, environment, component, digest, version_constraint)
-VALUES ('blog', 'staging', 'db', promote.config_digest('blog', '{"size": 99}'), 'latest');
-SQL
+# Everything that makes rows.
+my $content = PromoteTest::slurp('test/fixtures/content.sql');
 
 my @tables;
 
@@ -204,6 +44,9 @@ my %format = (
 	'plain, --inserts'          => [ ['--inserts'], [] ],
 	'custom'                    => [ ['-Fc'],       ['--exit-on-error'] ],
 	'directory'                 => [ ['-Fd'],       ['--exit-on-error'] ],
+	'plain, --enable-row-security'  => [ ['--enable-row-security'], [] ],
+	'custom, --enable-row-security' => [ [ '-Fc', '--enable-row-security' ],
+		[ '--exit-on-error', '--enable-row-security' ] ],
 	# With several jobs pg_restore loads tables in any order, although the foreign keys of an extension's tables are
 	# there already. Without these it gives the same as in order.
 	'custom, two jobs'    => [ ['-Fc'], [ '--exit-on-error', '-j2' ], '-c session_replication_role=replica' ],
@@ -245,6 +88,42 @@ for my $format (sort keys %format) {
 	is("$rc$err", "3ERROR:  PM301\n", '... and history is guarded there too');
 	$node->query('postgres', qq{DROP DATABASE "$database"});
 }
+
+# ---- by symptom, as the how-to has it ----
+
+# Each symptom in its words, and each remedy as it stands there.
+my $page = PromoteTest::slurp('doc/how-to/dump-and-restore.md');
+$node->dump('origin', $node->dir . '/symptom.dump', '-Fc');
+my $other = PromoteTest->new;
+chmod 0755, $node->dir;
+chmod 0644, $node->dir . '/symptom.dump';
+
+# What restoring elsewhere says.
+sub symptom {
+	my ($database, @options) = @_;
+	$other->create_database($database);
+	my ($rc, undef, $err) = $other->restore($database, $node->dir . '/symptom.dump', @options);
+	return $err;
+}
+my $said = symptom('without_roles');
+cmp_ok(scalar(() = $said =~ /^pg_restore: error: .* role "approver" does not exist$/mg), '>', 100,
+	'where a role is missing that was granted something, all that is opened to it fails');
+is(scalar(() = $said =~ /^pg_restore: error: (?!.*role "\w+" does not exist)/mg), 0, '... and nothing else');
+like($page, qr/role "approver" does not exist.*\| [^|]*`--no-acl`[^|]*promote\.refresh_grants\(role\)/, '... for which '
+	. 'the page has a remedy');
+$said = symptom('no_acl', '--no-acl', '--exit-on-error');
+unlike($said, qr/error/, '... without privileges it is restored');
+is($other->query('no_acl', 'SELECT * FROM promote.verify_audit()'), '', '... whole');
+$other->query('no_acl', 'CREATE ROLE approver LOGIN');
+is($other->query('no_acl', q{SELECT promote.refresh_grants('approver')}), '1', '... and opened when the role is there');
+is($other->query('no_acl', q{SET ROLE approver; SELECT promote.may('deploy', 'blog', 'production')}), 't',
+	'... which has its grants');
+$said = symptom('at_once', '-j2', '--no-acl');
+my @broken = $said =~ /^pg_restore: error: (.*)$/mg;
+is(join("\n", grep { !/violates foreign key|"project_key_pkey"|errors ignored/ } @broken), '',
+	'several jobs without the setting break foreign keys, or are lucky');
+like($page, qr/violates foreign key constraint.*\| [^|]*`PGOPTIONS=[^|]*session_replication_role=replica/,
+	'... for which the page has a remedy, too');
 
 # A dump of a restored database is the dump of the original: nothing was added that only a second restore would show.
 $node->create_database('second');

@@ -21,8 +21,7 @@ sub called {
 
 # ---- planting ----
 
-$node->create_database('names');
-$node->query('names', 'CREATE EXTENSION promote');
+$node->create_promote('names');
 my $tables = $node->query('names',
 	q{SELECT array_agg(relname)::text FROM pg_class
 	WHERE relnamespace IN ('promote'::regnamespace, 'promote_internal'::regnamespace) AND relkind IN ('r', 'v')});

@@ -170,7 +170,7 @@ SET client_encoding = 'UTF8';
 $bytes
 INSERT INTO word VALUES ('ready');
 DO \$\$ BEGIN
-	FOR i IN 1 .. 3000 LOOP
+	FOR i IN 1 .. 60000 LOOP
 		EXIT WHEN EXISTS (SELECT FROM word WHERE said = 'go on');
 		PERFORM pg_sleep(0.01);
 	END LOOP;

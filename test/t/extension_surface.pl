@@ -7,8 +7,7 @@ use Test::More;
 use PromoteTest;
 
 my $node = PromoteTest->new;
-$node->create_database('surface');
-$node->query('surface', 'CREATE EXTENSION promote');
+$node->create_promote('surface');
 my $listed = $node->query('surface', PromoteTest::slurp('test/promise.sql'));
 my $written = PromoteTest::slurp('test/promise.txt');
 my %is = map { $_ => 1 } split /\n/, $listed;

@@ -15,8 +15,7 @@ plan skip_all => 'no suite: set PROMOTE_SCHEMA_SUITE' if !@files;
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $node = PromoteTest->new;
-$node->create_database('formats');
-$node->query('formats', 'CREATE EXTENSION promote');
+$node->create_promote('formats');
 
 sub quoted { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
 

@@ -6,9 +6,8 @@ use Test::More;
 use PromoteTest;
 
 my $node = PromoteTest->new;
-$node->create_database('grants');
+$node->create_promote('grants');
 $node->query('grants', <<'SQL');
-CREATE EXTENSION promote;
 INSERT INTO promote.project (project) VALUES ('ecomm');
 INSERT INTO promote.environment (project, environment) VALUES ('ecomm', 'staging');
 CREATE TABLE big AS SELECT g FROM generate_series(1, 10000) AS g;

@@ -20,12 +20,8 @@ my $most = 150_000;    # bytes of a picture
 my ($psql) = $node->psql_command('postgres');
 local $ENV{PATH} = ($psql =~ s{/[^/]*$}{}r) . ":$ENV{PATH}";
 local @ENV{qw(PGHOST PGPORT PGUSER)} = ($node->dir, 5432, 'postgres');
-for my $story (qw(staging-to-production opening-a-region)) {
-	$node->create_database($story);
-	my ($rc, $out, $err) = $node->run('sh', '-c',
-		"perl demo/tell doc/tutorial/$story.md | PGDATABASE=$story psql -X -v ON_ERROR_STOP=1 -f -");
-	is($rc, 0, "the story is told: $story") or diag($err);
-}
+my ($told, undef, $trouble) = $node->run('demo/run');
+is($told, 0, 'the stories are told') or diag($trouble);
 mkdir "$dir/pages" or die "cannot make a directory: $!\n";
 my ($rc, $out, $err) = $node->run('demo/pages', "$dir/pages");
 is("$rc$out$err", '0', 'pages are written');

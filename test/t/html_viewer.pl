@@ -76,7 +76,7 @@ sub log_of { return PromoteTest::slurp($node->dir . '/viewer.log') }
 # Sends bytes, and returns all that comes until the connection is closed.
 sub raw {
 	my ($port, $bytes) = @_;
-	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 20) or return '';
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 300) or return '';
 	local $SIG{PIPE} = 'IGNORE';
 	print {$socket} $bytes;
 	local $/;
@@ -316,7 +316,7 @@ BEGIN
 		WHEN 'later' THEN PERFORM set_config('default_transaction_read_only', 'off', false);
 			INSERT INTO promote.written VALUES ('x');
 		WHEN 'create' THEN CREATE TEMPORARY TABLE t (n integer);
-		WHEN 'sleep' THEN PERFORM pg_sleep(60);
+		WHEN 'sleep' THEN PERFORM pg_sleep(3600);
 		WHEN 'raise' THEN RAISE EXCEPTION 'a secret word' USING DETAIL = 'another secret word';
 		WHEN 'busy' THEN RAISE EXCEPTION 'a secret word' USING ERRCODE = '40001';
 		WHEN 'die' THEN PERFORM pg_terminate_backend(pg_backend_pid());
@@ -327,8 +327,8 @@ BEGIN
 END
 $$;
 SQL
-my $twin = viewer('twin', 'postgres', '-t', 2, '-c', 2);
-is(ask($twin, '/pipeline/x')->{body}, 'on on 2s', 'a session reads, and not for ever');
+my $twin = viewer('twin', 'postgres', '-t', 300);
+is(ask($twin, '/pipeline/x')->{body}, 'on on 5min', 'a session reads, and not for ever');
 headed(ask($twin, '/pipeline/x'), "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 refused(ask($twin, "/pipeline/$_"), 500, "not even a superuser could write: $_") for qw(write open later create);
 is($node->query('twin', 'SELECT count(*) FROM promote.written'), 0, '... nothing is written');
@@ -337,15 +337,14 @@ refused(ask($twin, '/pipeline/raise'), 500, 'what the database says');
 unlike(ask($twin, '/pipeline/raise')->{body} . log_of(), qr/secret/, '... stays there');
 refused(ask($twin, '/pipeline/busy'), 503, 'what may be asked again');
 refused(ask($twin, '/pipeline/die'), 503, 'a session that ends');
-my $began = time;
-refused(ask($twin, '/pipeline/sleep'), 504, 'what takes too long');
-cmp_ok(time - $began, '<', 30, '... is ended');
+my $hasty = viewer('twin', 'postgres', '-t', 2, '-c', 2);
+refused(ask($hasty, '/pipeline/sleep'), 504, 'what takes too long is ended');
 is($node->query('twin', "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'promote viewer'"), 0,
 	'... also in the database');
 refused(ask($twin, '/review/x'), 404, 'a function that is not there');
 
 # Who says nothing, or next to nothing, holds one place of two, and not for ever.
-my @silent = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $twin) } 1 .. 2;
+my @silent = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $hasty) } 1 .. 2;
 my ($drip) = @silent;
 print {$drip} 'GET';
 my $dripping = fork // die "cannot fork: $!\n";
@@ -355,7 +354,13 @@ if (!$dripping) {
 	$drip->autoflush(1);
 	while (1) { print {$drip} ' '; sleep 0.5 }
 }
-is(ask($twin, '/pipeline/x')->{body}, 'on on 2s', 'others are answered in the end');
+# ... though the two seconds may be too short for it on a busy machine
+my $answer;
+for (1 .. 100) {
+	$answer = ask($hasty, '/pipeline/x');
+	last if $answer->{status} == 200;
+}
+is($answer->{body}, 'on on 2s', 'others are answered in the end');
 kill 'KILL', $dripping;
 waitpid $dripping, 0;
 

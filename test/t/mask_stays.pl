@@ -11,14 +11,14 @@ use PromoteTest;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
 my $node = PromoteTest->new;
-$node->create_database('masks');
-$node->query('masks', 'CREATE EXTENSION promote;');
+$node->create_promote('masks');
 
 # ---- the driver ----
 
 my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=masks',
 	"PATH=$bindir:$ENV{PATH}",
-	$^X, 'test/fuzz/mask.pl', $ENV{PROMOTE_MASK_SECONDS} // 8, $ENV{PROMOTE_MASK_SEED} // 1);
+	$^X, 'test/fuzz/mask.pl', $ENV{PROMOTE_MASK_SECONDS} // ($ENV{PROMOTE_SHORT} ? 1 : 8),
+	$ENV{PROMOTE_MASK_SEED} // 1);
 is("$rc$err", '0', 'no marked value is seen') or diag($out);
 my ($rounds, $previews, $answers, $masks,
 	$values) = $out

@@ -12,15 +12,15 @@ use JSON::PP;
 use PromoteTest;
 
 my $seed = $ENV{PROMOTE_ORACLE_SEED} // 1;
-my $count = $ENV{PROMOTE_ORACLE_COUNT} // 15;
+my $count = $ENV{PROMOTE_ORACLE_COUNT} // ($ENV{PROMOTE_SHORT} ? 3 : 15);
 
 plan skip_all => 'no python3' if system('python3 -c "import json, fractions" >/dev/null 2>&1') != 0;
 
 my $json = JSON::PP->new->canonical->allow_nonref;
 binmode $_, ':utf8' for map { Test::More->builder->$_ } qw(output failure_output);
 my $node = PromoteTest->new;
-$node->create_database('merging');
-$node->query('merging', 'CREATE EXTENSION promote;' . PromoteTest::slurp('test/conformance/merge.sql'));
+$node->create_promote('merging');
+$node->query('merging', PromoteTest::slurp('test/conformance/merge.sql'));
 
 my ($rc, $lines, $err) = $node->run('python3', 'test/conformance/merge.py', $seed, $count, sort glob
 	'test/fuzz/merge/*.json');

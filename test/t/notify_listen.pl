@@ -8,9 +8,8 @@ use PromoteTest;
 use Session;
 
 my $node = PromoteTest->new;
-$node->create_database('listen');
+$node->create_promote('listen');
 $node->query('listen', <<'SQL');
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0',
 	'{"properties": {"size": {"type": "integer"}}}');

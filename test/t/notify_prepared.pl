@@ -111,7 +111,9 @@ sql('DROP TRIGGER see ON promote.notice');
 # ---- a crash ----
 
 for my $loads (0, 1) {
-	prepare(sprintf $configure, 10 + $loads);
+	my $revisions = q{SELECT count(*) FROM promote.revision WHERE environment = 'production'};
+	my $before = sql($revisions);
+	prepare(sprintf $promote, 10 + $loads);
 	$_->end for $listener, $session;
 	$node->stop('immediate');
 	$node->configure("session_preload_libraries = 'promote'") if $loads;
@@ -123,8 +125,10 @@ for my $loads (0, 1) {
 	$listener->ask('LISTEN promote;');
 	sql(q{COMMIT PREPARED 'it'});
 	sql(q{SELECT count(*) FROM promote.blockers('shop-staging-db')}) if !$loads;
-	like(join(' ', $listener->hear(qr/revision/)), qr/"shop-staging-db"/,
+	like(join(' ', $listener->hear(qr/revision/)), qr/"shop-production-db"/,
 		$loads ? '... is told of' : '... and whoever calls something of promote has it told');
+	is(sql($revisions), $before + 1, '... what was promoted is there');
+	is(sql('SELECT count(*) FROM promote.verify_audit()'), 0, '... and the log is whole');
 	$session = Session->new($node, 'two');
 }
 # ---- no worker ----

@@ -11,9 +11,8 @@ my @files = glob(($ENV{PROMOTE_DATA} || '../shared/data') . '/terraform-plans/*.
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref->allow_bignum;
 my $node = PromoteTest->new;
-$node->create_database('plans');
+$node->create_promote('plans');
 $node->query('plans', q{
-	CREATE EXTENSION promote;
 	INSERT INTO promote.bundle VALUES ('b');
 	INSERT INTO promote.bundle_release (bundle, version, params_schema)
 	VALUES ('b', '1.0.0', '{"properties": {"token": {"$md.sensitive": true}}}');

@@ -13,8 +13,7 @@ use PromoteTest;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
 my $node = PromoteTest->new;
-$node->create_database('agree');
-$node->query('agree', 'CREATE EXTENSION promote;');
+$node->create_promote('agree');
 
 my ($rc, $out, $err) = $node->run('env', 'PGHOST=' . $node->dir, 'PGPORT=5432', 'PGUSER=postgres', 'PGDATABASE=agree',
 	"PATH=$bindir:$ENV{PATH}",

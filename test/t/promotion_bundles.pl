@@ -14,8 +14,7 @@ plan skip_all => 'no data: set PROMOTE_DATA' if !@bundles;
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $node = PromoteTest->new;
-$node->create_database('bundles');
-$node->query('bundles', 'CREATE EXTENSION promote');
+$node->create_promote('bundles');
 $node->query('bundles', q{
 	INSERT INTO promote.project (project) VALUES ('p');
 	INSERT INTO promote.environment (project, environment) VALUES ('p', 'staging'), ('p', 'production')});

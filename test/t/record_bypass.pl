@@ -7,9 +7,8 @@ use Test::More;
 use PromoteTest;
 
 my $node = PromoteTest->new;
-$node->create_database('recording');
+$node->create_promote('recording');
 $node->query('recording', <<'SQL');
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0',
 	'{"properties": {"zone": {"$md.copyable": false}, "password": {"$md.sensitive": true}}}');

@@ -8,9 +8,8 @@ use PromoteTest;
 
 my $sessions = 4;
 my $node = PromoteTest->new;
-$node->create_database('many');
+$node->create_promote('many');
 $node->query('many', <<"SQL");
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('b');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('b', '1.0.0', '{}');
 INSERT INTO promote.project (project) VALUES ('p');
@@ -29,7 +28,7 @@ CREATE SEQUENCE arrival;
 CREATE FUNCTION meet(step integer) RETURNS void LANGUAGE plpgsql AS \$\$
 BEGIN
 	PERFORM nextval('arrival');
-	FOR i IN 1 .. 400 LOOP
+	FOR i IN 1 .. 6000 LOOP
 		IF (SELECT last_value FROM arrival) >= step * $sessions THEN
 			RETURN;
 		END IF;

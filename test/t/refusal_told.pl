@@ -53,7 +53,7 @@ unlike($node->log_text, qr/"sqlstate"/, '... and the log does not');
 
 # A parallel worker hands the error to its leader, which tells it.
 my (undef, $worked) = told("CREATE TABLE public.texts AS SELECT 'a: [' AS text;\nSET promote.error_format = 'json';\n"
-	. "SET force_parallel_mode = on;\nSELECT promote.yaml_to_jsonb(text) FROM public.texts;\n");
+	. "SET ${\$node->parallel_setting} = on;\nSELECT promote.yaml_to_jsonb(text) FROM public.texts;\n");
 my ($detail) = $worked =~ /^DETAIL:  (.*)$/m;
 like($worked, qr/^CONTEXT:  parallel worker$/m, 'an error of a parallel worker');
 like(decode_json($detail)->{detail}, qr/^Line 2, column 1: /, '... is detailed once');

@@ -8,9 +8,8 @@ use PromoteTest;
 
 my $count = 10_000;
 my $node = PromoteTest->new;
-$node->create_database('bulk');
+$node->create_promote('bulk');
 $node->query('bulk', <<"SQL");
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0',
 	'{"properties": {"size": {"type": "integer"}}, "required": ["host"]}');

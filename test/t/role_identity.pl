@@ -14,10 +14,9 @@ is(join(' ', grep { !m{/grant/role\.c$|/base/refusal\.c$}
 	'', 'no file but one asks PostgreSQL for the roles of the session');
 
 my $node = PromoteTest->new('wal_level = logical', 'autovacuum_naptime = 1s', 'max_parallel_workers = 8');
-my $major = $node->query('postgres', 'SHOW server_version_num') / 10000;
-$node->create_database('identity');
+my $major = $node->major;
+$node->create_promote('identity');
 $node->query('identity', <<'SQL');
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
 INSERT INTO promote.project (project) VALUES ('shop');
@@ -159,7 +158,7 @@ $node->query('publisher', q{SELECT pg_drop_replication_slot('sent')});
 # ---- parallel workers ----
 
 # Functions that say of themselves that they may run there: the names that a worker knows are those of its leader.
-my $force = $major >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
+my $force = $node->parallel_setting;
 $node->query('identity', <<'SQL');
 CREATE TABLE public.rows AS SELECT generate_series(1, 10) AS i;
 GRANT SELECT ON public.rows TO PUBLIC;

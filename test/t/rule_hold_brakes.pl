@@ -15,9 +15,8 @@ my $crowd = 6;      # sessions that are in the way
 # Nobody's standby: who asks for its word at a commit waits for ever.
 my $node = PromoteTest->new("synchronous_standby_names = 'nobody'",
 	'synchronous_commit = local');
-$node->create_database('brakes');
+$node->create_promote('brakes');
 $node->query('brakes', <<'SQL');
-CREATE EXTENSION promote;
 CREATE ROLE dep LOGIN;
 CREATE ROLE adm LOGIN;
 CREATE ROLE other_adm LOGIN;

@@ -16,8 +16,7 @@ plan skip_all => 'the suite of ' . $suite->from . ' has no tests of annotations'
 my %dialects = (7 => 'http://json-schema.org/draft-07/schema#', 2020 => 'https://json-schema.org/draft/2020-12/schema');
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $node = PromoteTest->new;
-$node->create_database('suite');
-$node->query('suite', 'CREATE EXTENSION promote');
+$node->create_promote('suite');
 
 sub quoted { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
 

@@ -24,8 +24,8 @@ my %at_least = ('draft7' => 850, 'draft2020-12' => 1150);
 my $json = JSON::PP->new->utf8;
 binmode $_, ':utf8' for map { Test::More->builder->$_ } qw(output failure_output todo_output);
 my $node = PromoteTest->new;
-$node->create_database('suite');
-$node->query('suite', 'CREATE EXTENSION promote;' . PromoteTest::slurp('test/conformance/suite.sql'));
+$node->create_promote('suite');
+$node->query('suite', PromoteTest::slurp('test/conformance/suite.sql'));
 
 sub quoted { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
 

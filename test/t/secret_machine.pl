@@ -132,9 +132,8 @@ sub end_session {
 # ---- the scene ----
 
 my $keys = write_file('keys', line('k1'));
-$node->create_database('secrets');
+$node->create_promote('secrets');
 $node->query('secrets', q{
-	CREATE EXTENSION promote;
 	INSERT INTO promote.bundle VALUES ('b');
 	INSERT INTO promote.bundle_release (bundle, version, params_schema, secrets) VALUES ('b', '1.0.0', '{}',
 		'{"one": {}, "two": {"required": false}, "json": {"required": false, "format": "json"}}');

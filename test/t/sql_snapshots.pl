@@ -17,7 +17,7 @@ use PromoteTest;
 
 my $key   = 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 my $node  = PromoteTest->new("promote.secret_key_command = 'echo k1:$key'");
-my $limit = 60;    # seconds that an answer may take
+my $limit = 300;   # seconds that an answer may take
 
 # ---- sessions ----
 
@@ -63,9 +63,8 @@ sub answer {
 
 # ---- what each case begins with ----
 
-$node->create_database('snapshots');
+$node->create_promote('snapshots');
 $node->query('snapshots', <<'SQL');
-CREATE EXTENSION promote;
 CREATE ROLE snapshot_dba;
 -- a role that rules can be met by, so that they draw no warning
 CREATE ROLE snapshot_reviewer;

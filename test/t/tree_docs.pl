@@ -9,6 +9,8 @@
 # A block that begins by "\c - role", and all after it, are run by whom that names, as psql does. So tutorials run,
 # behind the one block in which the owner lets them in, as roles that own nothing. What how-tos call is run by a role
 # that owns nothing and has every grant, but for what only the owner can do.
+#
+# The short round leaves the reference out, whose pages are most.
 
 use strict;
 use warnings;
@@ -104,8 +106,10 @@ my ($psql) = $node->psql_command('postgres');
 # ---- sessions ----
 
 # Beginning anew takes a server longer than most examples do. So one psql of each user runs a page, and forgets after
-# each example what that has set.
+# each example what that has set: all that DISCARD ALL forgets, but for the plans that promote has made.
 my %session;    # of the page, by user
+my $forget = join ' ', 'ROLLBACK;', 'CLOSE ALL;', 'RESET SESSION AUTHORIZATION;', 'RESET ALL;', 'DEALLOCATE ALL;',
+	'UNLISTEN *;', 'SELECT pg_advisory_unlock_all() \g /dev/null', 'DISCARD TEMP;', 'DISCARD SEQUENCES;';
 my $errors = File::Temp->new;
 my $end = '<the end of an example>';
 
@@ -138,7 +142,7 @@ sub output_of {
 	truncate $errors, 0;
 	my $out = told($session, $bare ? ('\pset format unaligned', '\pset tuples_only on') : (), $sql)
 		. PromoteTest::slurp("$errors");
-	told($session, '\pset format aligned', '\pset tuples_only off', 'ROLLBACK;', 'DISCARD ALL;');
+	told($session, '\pset format aligned', '\pset tuples_only off', $forget);
 	# what a database or a role sets begins with the next session
 	end_sessions() if $sql =~ /\bALTER\s+(?:DATABASE|ROLE|SYSTEM)\b/;
 	return $out;
@@ -307,10 +311,9 @@ SQL
 	return;
 }
 
-$node->create_database('page');
-$node->query('page', 'CREATE EXTENSION promote');
+$node->create_promote('page');
 my @pages = ('README.md', sort(glob 'doc/*/*.md'));
-for my $page (@pages) {
+for my $page (grep { !$ENV{PROMOTE_SHORT} || !/reference/ } @pages) {
 	my @examples = examples($page) or next;
 	my $name = $page =~ s{^doc/|\.md$}{}gr;
 	my $database = lc $name =~ s/\W/_/gr;
@@ -328,7 +331,7 @@ my @functions = split /\n/, $node->query('page', q{SELECT DISTINCT proname FROM 
 		AND (proname ~ '^jsonb_' OR proname IN ('compose_params', 'merge_params', 'merge_conflicts',
 			'check_params')) ORDER BY 1});
 cmp_ok(scalar(@functions), '>=', 12, 'the functions of documents are found');
-ok($shown{$_}, "$_ has an example with its result") for @functions;
+ok($shown{$_}, "$_ has an example with its result") for $ENV{PROMOTE_SHORT} ? () : @functions;
 
 # ---- \df promote.* and the pages ----
 

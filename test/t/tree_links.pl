@@ -57,7 +57,7 @@ find({ no_chdir => 1, wanted => sub {
 	push @pages, $file if $file =~ /\.md$/;
 	push @texts, $file if -f $_ && $file =~ /\.(?:[chm]|md|sql|spec|p[lm]|py)$|^dev$|worker$|README/
 		&& $file !~ m{^test/(?:output|t/tree_(?:links|layers))};
-} }, grep { -e } qw(README.md CHANGELOG.md dev doc src sql test examples bench demo));
+} }, grep { -e } qw(README.md CHANGELOG.md dev doc src sql test examples bench demo packaging));
 cmp_ok(scalar(@pages), '>', 60, 'pages are found');
 for my $page (sort @pages) {
 	my @dead = dead_links($page);

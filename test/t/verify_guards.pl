@@ -11,9 +11,8 @@ my $instances = 3000;
 
 sub query { return $node->query(@_) }
 
-$node->create_database('origin');
+$node->create_promote('origin');
 query('origin', <<"SQL");
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('b');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('b', '1.0.0', '{}');
 INSERT INTO promote.project (project) VALUES ('big');
@@ -71,8 +70,7 @@ my $problems = q{SELECT subject, problem FROM promote.verify_audit()};
 my $as_made = query('fresh', $enabled);
 my $always = () = $as_made =~ /\|A$/mg;
 cmp_ok($always, '>', 100, 'guards stand whatever session_replication_role says');
-$node->create_database('loaded');
-query('loaded', 'CREATE EXTENSION promote');
+$node->create_promote('loaded');
 $node->restore('loaded', $dump, '--data-only', '--disable-triggers');
 is(scalar(() = query('loaded', $enabled) =~ /\|A$/mg), 0, 'a restore with --disable-triggers leaves none like that');
 my @told = split /\n/, query('loaded', $problems);

@@ -4,38 +4,34 @@
 use strict;
 use warnings;
 use Test::More;
-use Time::HiRes qw(sleep time);
 use PromoteTest;
 use Session;
 
 my $node = PromoteTest->shop('waits', <<'SQL', 'max_prepared_transactions = 5');
 INSERT INTO promote.environment (project, environment, require_plan, require_proven_release)
 VALUES ('shop', 'production', false, false);
-INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres' FROM generate_series(1,
-	20) AS n;
+INSERT INTO promote.component (project, component, bundle) SELECT 'shop', 'c' || n, 'postgres'
+	FROM generate_series(1, 99) AS n;
 INSERT INTO promote.instance (project, environment, component)
-SELECT 'shop', 'production', 'c' || n FROM generate_series(1, 20) AS n;
+SELECT 'shop', 'production', 'c' || n FROM generate_series(1, 99) AS n;
 SELECT promote.configure_instance(name, '{}') FROM promote.instance;
 SQL
 
 # Waits for a deployment while that is done, and says what came of it and how late: in milliseconds after it has ended.
 my $waiter = Session->new($node, 'waits');
-my $next = 0;
+my $next = 20;      # those up to it have names below
 sub waits {
-	my ($do, $settings) = @_;
+	my ($do) = @_;
 	my $instance = 'shop-production-c' . ++$next;
-	$waiter->ask($settings) if $settings;
 	$waiter->begin("SELECT status, ended, round(extract(epoch FROM clock_timestamp() - finished_at) * 1000)
-		FROM promote.wait_for_deployment('$instance', timeout => '60 s');");
-	ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend,
-		30),
+		FROM promote.wait_for_deployment('$instance', timeout => '10 min');");
+	ok($node->wait_for('waits',
+			"SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend),
 		"$instance is waited for");
-	my $since = time;
 	$do->($instance);
 	my ($status, $ended, $late) = split /\|/, $waiter->answer;
-	return ($status, $ended, $late, time - $since);
+	return ($status, $ended, $late);
 }
-
 
 # What a worker does with the one deployment that it can claim.
 sub finish {
@@ -48,11 +44,24 @@ sub finish {
 }
 
 my $completes = finish('promote.complete_deployment(c.instance, c.deployment, c.fencing)');
-my ($status, $ended, $late) = waits($completes);
-is("$status $ended", 'COMPLETED t', 'it has completed');
-cmp_ok($late, '<', 200, "... and who waits is woken within 200 ms: $late");
+# Who is not woken looks every second, and so is as soon once in five times, but not three times in a row; on a busy
+# machine who is woken is late some times.
+sub is_woken {
+	my ($when) = @_;
+	my ($in_a_row, @late) = 0;
+	while ($in_a_row < 3 && @late < 20) {
+		my ($status, $ended, $late) = waits($completes);
+		is("$status $ended", 'COMPLETED t', $when);
+		push @late, $late;
+		$in_a_row = $late < 200 ? $in_a_row + 1 : 0;
+	}
+	is($in_a_row, 3, "... and who waits is woken within 200 ms: @late");
+	return;
+}
 
-($status, $ended) = waits(finish(q{promote.fail_deployment(c.instance, c.deployment, 'broken', c.fencing)}));
+is_woken('it has completed');
+
+my ($status, $ended) = waits(finish(q{promote.fail_deployment(c.instance, c.deployment, 'broken', c.fencing)}));
 is("$status $ended", 'FAILED t', 'it has failed');
 
 ($status, $ended) = waits(sub { $node->query('waits', "SELECT promote.abort_deployment('$_[0]', 1, 'enough')") });
@@ -60,9 +69,7 @@ is("$status $ended", 'ABORTED t', 'it was aborted');
 
 # without the worker: the transaction notifies by itself
 $node->query('waits', q{ALTER DATABASE waits SET promote.notify = 'transaction'});
-($status, $ended, $late) = waits($completes);
-is("$status $ended", 'COMPLETED t', 'without a worker that notifies');
-cmp_ok($late, '<', 200, "... it is as soon: $late");
+is_woken('without a worker that notifies');
 $node->query('waits', 'ALTER DATABASE waits RESET promote.notify');
 
 # what was prepared: it has ended when that is committed
@@ -80,9 +87,9 @@ is($waiter->ask("SELECT status, ended FROM promote.wait_for_deployment('shop-pro
 	'PENDING|f', 'when the time is up, it is returned as it is');
 is($waiter->ask("SELECT status, ended FROM promote.wait_for_deployment('shop-production-c15', timeout => '0');"),
 	'PENDING|f', '... at once');
-is($waiter->ask("SELECT deployment, status FROM promote.wait_for_deployment('shop-production-c1', 1);"),
+is($waiter->ask("SELECT deployment, status FROM promote.wait_for_deployment('shop-production-c21', 1);"),
 	'1|COMPLETED', 'what has ended is not waited for');
-like($waiter->ask("SELECT * FROM promote.wait_for_deployment('shop-production-c1', 9);"), qr/^PM002 /,
+like($waiter->ask("SELECT * FROM promote.wait_for_deployment('shop-production-c21', 9);"), qr/^PM002 /,
 	'one that is not there');
 is($waiter->ask('SELECT 1;'), 1, '... and the session goes on');
 $waiter->ask('BEGIN ISOLATION LEVEL REPEATABLE READ;');
@@ -103,12 +110,11 @@ is($waiter->ask("SELECT action, status, followed_by, not_deployed FROM "
 
 # it holds nothing, and can be cancelled
 $waiter->begin("BEGIN; SELECT promote.wait_for_deployment('shop-production-c17', timeout => '10 min');");
-ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend,
-	30),
+ok($node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $waiter->backend),
 	'somebody waits');
 is($node->query('waits', 'SELECT count(*) FROM pg_locks WHERE relation IS NOT NULL AND pid = ' . $waiter->backend), 0,
 	'... without a lock on any table');
-is($node->query('waits', 'BEGIN; SET lock_timeout = 5000; LOCK TABLE promote.deployment, promote.instance IN ACCESS '
+is($node->query('waits', 'BEGIN; SET lock_timeout = 60000; LOCK TABLE promote.deployment, promote.instance IN ACCESS '
 	. "EXCLUSIVE MODE; SELECT 'locked'; COMMIT"), 'locked', '... so that nobody waits for it');
 $node->query('waits', 'SELECT pg_cancel_backend(' . $waiter->backend . ')');
 like($waiter->answer, qr/^57014 /, '... until it is cancelled');
@@ -118,14 +124,10 @@ $waiter->ask('ROLLBACK;');
 for my $n (1 .. 3) {
 	my $other = Session->new($node, 'waits');
 	$other->begin("SELECT promote.wait_for_deployment('shop-production-c17', timeout => '10 min');");
-	$node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $other->backend,
-		30);
+	$node->wait_for('waits', "SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = " . $other->backend);
 	$node->query('waits', 'SELECT pg_terminate_backend(' . $other->backend . ')');
 	$other->end;
 }
-$next = 17;
-($status, $ended, $late) = waits($completes);
-is("$status $ended", 'COMPLETED t', 'after sessions that were ended');
-cmp_ok($late, '<', 200, "... it is as soon: $late");
+is_woken('after sessions that were ended');
 
 done_testing();

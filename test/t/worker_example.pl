@@ -11,9 +11,8 @@ use PromoteTest;
 
 # Whatever the server logs is looked through for what must not be in it.
 my $node = PromoteTest->new('log_statement = all', 'log_min_error_statement = error');
-$node->create_database('worker');
+$node->create_promote('worker');
 $node->query('worker', <<'SQL');
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema, remote_references) VALUES
 	('postgres', '1.0.0', '{"properties": {"password": {"$md.sensitive": true}}}', '{"network": {"required": false}}'),
@@ -132,7 +131,7 @@ sub forget {
 
 sub wait_for_file {
 	my ($path) = @_;
-	my $deadline = time + 120;
+	my $deadline = time + 300;
 	while (!-e $path) {
 		return 0 if time > $deadline;
 		sleep 0.02;
@@ -291,7 +290,7 @@ ok($node->wait_for('worker', q{SELECT EXISTS (SELECT FROM pg_stat_activity
 	WHERE application_name = 'promote worker listener' AND state = 'idle')}), 'a worker waits');
 $plan = queue_plan('staging');
 ok($node->wait_for('worker', "SELECT status = 'COMPLETED' FROM promote.deployment
-	WHERE environment = 'staging' AND deployment = $plan", 120), '... and is woken by a notification');
+	WHERE environment = 'staging' AND deployment = $plan"), '... and is woken by a notification');
 kill 'TERM', $worker->{pid};
 $node->finish($worker);
 

@@ -36,12 +36,13 @@ sub check {
 }
 
 # The SQLSTATEs that the page of errors has, and those that ask to try again or tell of a storm: cancel, terminate,
-# crash.
+# crash, full (there is no room on the disk), memory (none is left).
 sub documented {
 	my ($page, @storms) = @_;
 	open my $in, '<:utf8', $page or die "$page: $!\n";
 	my %documented = map { $_ => 1 } '40001', '40P01', '55P03', map { /^\| `(PM\d{3})`/ ? $1 : () } <$in>;
-	my %of = (cancel => ['57014'], terminate => ['57P01'], crash => [qw(57P01 57P02 57P03)]);
+	my %of = (cancel => ['57014'], terminate => ['57P01'], crash => [qw(57P01 57P02 57P03)],
+		full => [qw(53100 58030)], memory => ['53200']);
 	$documented{$_} = 1 for map { @{ $of{$_} } } @storms;
 	return \%documented;
 }
@@ -278,6 +279,7 @@ sub states {
 sub hashes {
 	my ($self) = @_;
 	$self->found('verify_audit', $json->encode($_)) for @{ $self->{final}{problem} };
+	$self->found('check_invariants', $json->encode($_)) for @{ $self->{final}{broken} };
 	my ($chain, $last) = ('');
 	for my $row (@{ $self->{final}{audit} }) {
 		my $of = "$row->{project} $row->{subject}";

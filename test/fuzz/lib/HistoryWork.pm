@@ -5,6 +5,7 @@ package HistoryWork;
 #   HistoryWork::prepare();                                  # a new extension in the database of the PG* variables
 #   my $history = HistoryWork::record(seconds => 10, seed => 7, storms => ['cancel']);
 #   my $history = HistoryWork::record(seconds => 10, seed => 7, alone => 1);    # each call a transaction of its own
+#   my $history = HistoryWork::record(seed => 8, after => $history, disturb => sub { ... });    # until that returns
 #   my $history = HistoryWork::finished(@transactions);      # of transactions that were recorded by other means
 #
 # A history is what HistoryCheck takes:
@@ -230,11 +231,19 @@ sub remember {
 	return;
 }
 
-# Works until the time is over, and writes each transaction down as a line.
+# Sessions that write into that file have worked enough.
+sub end_work {
+	my ($path) = @_;
+	open my $end, '>', "$path.end" or die "cannot write $path.end: $!\n";
+	close $end;
+	return;
+}
+
+# Works until the time is over, or that was said, and writes each transaction down as a line.
 sub work {
 	my ($self, $until, $path) = @_;
 	open my $out, '>:utf8', $path or die "cannot write $path: $!\n";
-	while (now() < $until) {
+	while (now() < $until && !unlink "$path.end") {
 		my ($state, undef, $line) = $self->ask('SELECT hist.state()');
 		next if $state ne '00000';
 		my $known = $json->decode($line);
@@ -589,16 +598,24 @@ sub document {
 
 # ---- all of them ----
 
-# Runs the sessions, and what disturbs them, and returns the history.
+# Runs the sessions, and what disturbs them, and returns the history: from the beginning of another one on, if that is
+# gone on with.
 sub record {
 	my (%how) = @_;
+	my $earlier = $how{after};
 	my $began = now();
-	my $until = $began + $how{seconds} * 1_000_000;
+	my $until = $began + ($how{seconds} // 1e6) * 1_000_000;
+	my $count = $earlier ? @{ $earlier->{transactions} } * 100 : 0;
 	my @files = map { File::Temp->new } 1 .. SESSIONS;
 	my @pids = map { my $number = $_;
-		start(sub { HistoryWork->new($number, $how{seed}, alone => $how{alone})->work($until,
-			"$files[$number - 1]") }) } 1 .. SESSIONS;
+		start(sub { HistoryWork->new($number, $how{seed}, alone => $how{alone}, count => $count)
+			->work($until, "$files[$number - 1]") }) } 1 .. SESSIONS;
 	push @pids, start(sub { storm($how{seed}, $until, @{ $how{storms} }) }) if @{ $how{storms} // [] };
+	if ($how{disturb}) {
+		my $disturbed = eval { $how{disturb}->(); 1 };
+		end_work("$_") for @files;
+		die $@ if !$disturbed;
+	}
 	my $broken = grep { waitpid($_, 0) && $? != 0 } @pids;
 	die "$broken sessions did not come to their end\n" if $broken;
 	# The server may still be recovering.
@@ -607,7 +624,8 @@ sub record {
 		sleep 0.1;
 	}
 	my @transactions = map { $json->decode($_) } map { lines("$_") } @files;
-	return finished(seed => $how{seed}, began => $began, transactions => \@transactions);
+	unshift @transactions, @{ $earlier->{transactions} } if $earlier;
+	return finished(seed => $how{seed}, began => $earlier ? $earlier->{began} : $began, transactions => \@transactions);
 }
 
 # Cancels and terminates sessions at random moments; a crash is a process that is killed, every few seconds.
@@ -676,7 +694,8 @@ sub queries {
 		item => "SELECT project, request, concat_ws('-', project, destination_environment, component) AS instance, "
 			. "status FROM promote.promotion_request_item",
 		request => 'SELECT project, request, status, actor FROM promote.promotion_request',
-		problem => 'SELECT * FROM promote.verify_audit()');
+		problem => 'SELECT * FROM promote.verify_audit()',
+		broken => 'SELECT * FROM promote.check_invariants()');
 }
 
 # Runs SQL as the owner, and dies where it fails; the lines that it prints.
@@ -691,8 +710,11 @@ sub as_owner {
 
 # ---- the installation ----
 
-# Two projects of the same shape, everybody granted everything, and doors to what the owner alone may write.
+# Two projects of the same shape, everybody granted everything, and doors to what the owner alone may write. By default
+# the extension is of the version that the server has.
 sub prepare {
+	my ($version) = @_;
+	my $of_version = defined $version ? " VERSION '$version'" : '';
 	my $reviewers = join ', ', map { person($_) } 1 .. REVIEWERS;
 	my $people = join ', ', map { person($_) } 1 .. SESSIONS;
 	as_owner(<<"SQL" . doors());
@@ -712,7 +734,7 @@ DO \$\$ BEGIN
 		EXECUTE 'ALTER ROLE history_' || n || ' SET deadlock_timeout = ''100 ms''';
 	END LOOP;
 END \$\$;
-CREATE EXTENSION promote;
+CREATE EXTENSION promote$of_version;
 CREATE SCHEMA hist;
 GRANT USAGE ON SCHEMA hist TO $people;
 INSERT INTO promote.bundle VALUES ('service');

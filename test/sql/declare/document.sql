@@ -69,7 +69,7 @@ SELECT bag_eq($$SELECT s.section, k.name COLLATE "C"
     FROM section AS s
     JOIN pg_attribute AS a ON a.attrelid = ('promote.' || s.kind)::regclass AND a.attnum > 0 AND NOT a.attisdropped
    WHERE a.attgenerated = '' AND a.attname NOT IN ('created_at', 'published_at', 'block_reason', 'request', 'pruned',
-             'digest_key', 'forked_from', 'generation', 'opened_at', 'archived_at')
+             'scope', 'digest_key', 'forked_from', 'generation', 'opened_at', 'archived_at')
      AND (a.attname <> 'project' OR s.section = 'project')$$,
     'it knows every column that is declared');
 

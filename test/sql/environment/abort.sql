@@ -34,7 +34,7 @@ SELECT is(pg_temp.said($$abort_environment('shop-production', 'too late', select
 SELECT is(pg_temp.open('production'), 's3 3 PROPOSED f, s4 3 RUNNING t, s4 4 PENDING f, s5 3 PENDING t, '
     's5 4 PENDING f', '... is ended, and no more');
 SELECT is(pg_temp.lines($$SELECT component, status, reason, finished_at IS NOT NULL FROM promote.deployment
-    WHERE environment = 'production' AND component IN ('s1', 's2') AND deployment = 3$$),
+    WHERE environment = 'production' AND component IN ('s1', 's2') AND deployment = 3 ORDER BY component$$),
     E'(s1,ABORTED,"too late",t)\n(s2,ABORTED,"too late",t)', '... for the reason that was given');
 SAVEPOINT whole;
 SELECT pg_temp.previewed($$abort_environment('shop-production')$$, 'of all');

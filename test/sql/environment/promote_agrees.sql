@@ -95,8 +95,8 @@ DECLARE
         'components => ''{c1,c3,c4}''', 'components => ''{c2,c5}''', 'selector => ''{"odd": 1}''']) AS option
         WHERE random() < 0.15);
 BEGIN
-    CASE pg_temp.pick('promote', 'promote', 'promote', 'deploy', 'plan', 'rollback', 'rollback', 'decommission',
-        'abort', 'archive')
+    CASE pg_temp.pick('promote', 'promote', 'promote', 'promote', 'promote', 'promote', 'deploy', 'plan', 'rollback',
+        'rollback', 'decommission', 'abort', 'archive')
         WHEN 'decommission' THEN RETURN format('decommission_environment(%L%s', 'shop-' || source, rest);
         WHEN 'abort' THEN RETURN format('abort_environment(%L, %L%s', 'shop-' || source, pg_temp.pick('late', 'no'),
             rest);
@@ -115,7 +115,7 @@ BEGIN
                 'on_conflict => ''source''', 'fill_defaults => true', 'preset => ''small''',
                 'copy_remote_references => true', 'copy_secrets => true', 'source_state => ''running''',
                 'source_state => ''desired''',
-                'expected_revision => ''{"c1": 1}''']) AS option WHERE random() < 0.15), rest);
+                'expected_revision => ''{"c1": 1}''']) AS option WHERE random() < 0.08), rest);
     END CASE;
 END
 $$;
@@ -177,12 +177,12 @@ SELECT is_empty($$SELECT call, preview, alone FROM outcome WHERE jsonb_typeof(pr
 SELECT is_empty($$SELECT call, preview, alone FROM outcome WHERE jsonb_typeof(preview) = 'array'
     AND alone <> 'done' AND NOT jsonb_path_exists(preview, '$[*] ? (@.code == $c)', jsonb_build_object('c', alone))$$,
     '... by the SQLSTATE of one');
-SELECT cmp_ok(count(*), '>', 3::bigint, what || ' is among them') FROM outcome,
-    (VALUES ('promote', 'promote_environment.*"changed": true'), ('rollback', 'rollback_environment.*"changed": true'),
+SELECT isnt((SELECT count(*) FROM outcome WHERE call || done::text ~ form), 0::bigint, what || ' is among them')
+  FROM (VALUES ('promote', 'promote_environment.*"changed": true'),
+            ('rollback', 'rollback_environment.*"changed": true'),
             ('deploy', 'deploy_environment'), ('plan', 'plan_environment'),
             ('abort', 'abort_environment.*"changed": true'), ('archive', 'archive_environment.*"changed": true'),
-            ('decommission', 'decommission_environment.*"changed": true')) AS v (what, form)
- WHERE call || done::text ~ form GROUP BY what;
+            ('decommission', 'decommission_environment.*"changed": true')) AS v (what, form);
 SELECT is(count(DISTINCT substring(call FROM '^[a-z]+')), 7::bigint, 'all verbs are among them') FROM outcome;
 SELECT is_empty($$SELECT * FROM tagged$$, 'a tag says what its instances desire and run');
 SELECT cmp_ok((SELECT count(*) FROM promote.environment_tag), '>', 3::bigint, '... of which there are some');

@@ -173,19 +173,19 @@ UPDATE promote.policy SET function = 'rules.sleeps', timeout = '1 min' WHERE pol
 UPDATE promote.policy SET timeout = '100 ms' WHERE policy = 'it';
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms',
     '... in the time that it has itself');
-UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '10 s' ELSE '100 ms' END;
+UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '1 min' ELSE '100 ms' END;
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "other" was still running after 100 ms',
     '... of which the other may have less');
 CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer,
     at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN FOR i IN 1 .. 30 LOOP PERFORM promote.blockers('ecomm-staging-db', NULL, $3); END LOOP; END $$;
-UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '10 s' ELSE '5 ms' END;
+UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '1 min' ELSE '5 ms' END;
 SELECT is_empty('SELECT * FROM pg_temp.blocked()',
     '... and what the other was told so often is not held against the one');
 CREATE OR REPLACE FUNCTION rules.itself(instance text, deployment integer,
     at timestamptz) RETURNS SETOF promote.blocking_reason LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM promote.blockers('ecomm-staging-db', NULL, $3); EXCEPTION WHEN query_canceled THEN NULL; END $$;
-UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '100 ms' ELSE '10 s' END;
+UPDATE promote.policy SET timeout = CASE policy WHEN 'it' THEN interval '100 ms' ELSE '1 min' END;
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms',
     'nor does one catch that its own time is up in the other');
 
@@ -329,7 +329,7 @@ DELETE FROM promote.policy WHERE policy = 'outer';
 UPDATE promote.policy SET environment = NULL;
 UPDATE promote.policy SET function = 'rules.sleeps';
 UPDATE promote.policy SET timeout = '100 ms';
-SET statement_timeout = '10 s';
+SET statement_timeout = '5 min';
 SELECT is((SELECT message FROM pg_temp.blocked()), 'policy "it" was still running after 100 ms',
     'and a statement_timeout that is still to come does not hide that it is over');
 SELECT is(pg_sleep(0.3)::text, '', '... nor rings it again');

@@ -193,7 +193,7 @@ SELECT unalike(pg_temp.as_role('page_staging',
     '%production%', 'whoever may view one environment sees that one');
 
 -- also all the time that there is, the length of which an interval cannot tell
-SET LOCAL statement_timeout = '30s';
+SET LOCAL statement_timeout = '5min';
 SELECT is((SELECT count(*) FROM regexp_matches(
     promote.history_html('told', '4714-12-01 00:00Z BC', '294276-11-30 00:00Z'),
     '<svg class="plot"', 'g')), 4::bigint, 'as many days as there is room for are counted, and no more');

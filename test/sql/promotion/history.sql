@@ -101,5 +101,31 @@ SELECT is_empty($$SELECT i.indexrelid::regclass FROM pg_index AS i
                        'promote.revision_promoted_idx'::regclass)
                      AND i.indpred IS NULL$$, '... are partial');
 
+-- ---- plain tables ----
+SELECT set_eq('SELECT table_name FROM promote.plain_tables()',
+    $$SELECT c.relname::text FROM pg_class AS c WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r'
+         AND c.relname <> ALL ('{config,parameter_set,project_key,secret,notice,rule_change}')$$,
+    'plain tables can be made of all but what is withheld, and what is for a moment');
+SELECT is((SELECT string_agg(table_name, ' ') FROM promote.plain_tables('{secret,nothing,approval}')),
+    'approval secret', '... or of those that are named');
+CREATE SCHEMA plain;
+SELECT lives_ok(replace(definition, 'promote.', 'plain.'), '... of ' || table_name)
+  FROM promote.plain_tables((SELECT array_agg(relname::text) FROM pg_class
+                              WHERE relnamespace = 'promote'::regnamespace AND relkind = 'r'));
+SELECT set_eq($$SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+                  JOIN pg_type AS t ON t.oid = a.atttypid AND t.typnamespace = 'pg_catalog'::regnamespace
+                 WHERE c.relnamespace = 'plain'::regnamespace AND c.relkind = 'r' AND a.attnum > 0$$,
+    $$SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+       WHERE c.relnamespace = 'promote'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND a.attgenerated = ''$$,
+    'they have all columns but those that are generated, of types that PostgreSQL has');
+SELECT set_eq($$SELECT c.relname, pg_get_constraintdef(k.oid)
+                  FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+                 WHERE c.relnamespace = 'plain'::regnamespace AND k.contype = 'p'$$,
+    $$SELECT c.relname, pg_get_constraintdef(k.oid) FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+       WHERE c.relnamespace = 'promote'::regnamespace AND k.contype = 'p'$$,
+    '... and the same keys, by which a subscription finds rows');
+SELECT is((SELECT columns FROM promote.plain_tables('{stateful_type}')), 'pattern, description, builtin',
+    'a publication can name the columns that are not generated');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -74,7 +74,7 @@ SET LOCAL session_replication_role = replica;
 ALTER TABLE promote.component_dependency DISABLE TRIGGER check_inserted;
 INSERT INTO promote.component_dependency (project, component, depends_on)
 SELECT 'other', 'n' || n + 1, 'n' || n FROM generate_series(1, 4999) AS n;
-SET LOCAL statement_timeout = '20s';
+SET LOCAL statement_timeout = '1min';
 SELECT results_eq($$SELECT count(*), max(r.rank), count(DISTINCT r.rank),
         bool_and(r.rank = substr(r.component, 2)::integer - 1)
       FROM promote_internal.component_rank('other') AS r WHERE r.component ~ '^n'$$,

@@ -253,7 +253,7 @@ SELECT is((SELECT status || ' ' || moved FROM promote.advance_request('shop', 10
 SELECT matches(pg_temp.waits(10), '^the execution window opens at ....-..-.. ..:..:.. UTC$', '... and says when');
 SELECT is(pg_temp.cancel(10), 'CANCELLED', 'cancelled');
 SELECT is((SELECT request FROM promote.open_request('shop', 'staging', 'production', '{"components": ["s3"]}',
-    overrides => '{"s3": [{"op": "replace", "path": "/size", "value": 7}]}', soak => '5 seconds',
+    overrides => '{"s3": [{"op": "replace", "path": "/size", "value": 7}]}', soak => '1 hour',
     message => 'for the sale')), 11, 'a request that soaks');
 SELECT is(pg_temp.preview(11), 1::bigint, 'previewed');
 SELECT is(pg_temp.drain(11), 'RUNNING', 'deployed');
@@ -262,7 +262,14 @@ SELECT is((SELECT c.params ->> 'size' FROM promote.config_as_of('shop-production
     'with its overrides');
 SELECT is((SELECT message FROM promote.revision WHERE project = 'shop' AND environment = 'production'
     AND component = 's3' AND revision = 2), 'request 11: for the sale', 'and its message');
-SELECT pg_sleep(5.05) \g /dev/null
+-- an hour later
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE promote.promotion_request DISABLE TRIGGER ALL;
+UPDATE promote.promotion_request SET soak = '0.01 s' WHERE project = 'shop' AND request = 11;
+ALTER TABLE promote.promotion_request ENABLE TRIGGER ALL;
+SELECT FROM promote.restore_guards() \g /dev/null
+SET CONSTRAINTS ALL DEFERRED;
+SELECT pg_sleep(0.05) \g /dev/null
 SELECT is(pg_temp.advance(11), 'COMPLETED 1 1', 'then it is');
 
 -- ---- what moves before its wave blocks until it is previewed again ----

@@ -73,7 +73,7 @@ sub story {
 	my ($node, $environment, @command) = @_;
 	local @ENV{ keys %$environment } = values %$environment;
 	local $ENV{PGHOST} = $environment->{PGHOST} // $node->dir;
-	my ($rc, $out, $err) = $node->run('timeout', 300, @command);
+	my ($rc, $out, $err) = $node->run('timeout', 900, @command);
 	my @lines = split /\n/, $out;
 	my $ended = @lines && $lines[-1] eq 'end';
 	/^(not )?ok - (.*)$/ and ok(!$1, $2) for @lines;
@@ -155,7 +155,7 @@ INI
 		exec @user, $program, "$dir/pgbouncer.ini" or POSIX::_exit(127);
 	}
 	push @ClientTest::started, $pid;
-	for (1 .. 300) {
+	for (1 .. 3000) {
 		return 1 if IO::Socket::UNIX->new("$dir/.s.PGSQL.6432");
 		select undef, undef, undef, 0.1;
 	}

@@ -5,6 +5,7 @@ package PromoteTest;
 #
 #   my $node = PromoteTest->new;                  # initdb and start
 #   my $node = PromoteTest->shop('db', $sql);     # with a project
+#   my $copy = PromoteTest->standby($node);       # which follows; $copy->follow($node) waits until it has caught up
 #   my ($rc, $out, $err) = $node->psql('postgres', 'SELECT 1');
 #   $node->query('postgres', 'SELECT 1');         # '1', and dies on an error
 #   $node->dump('db', "$dir/db.dump", '-Fc');
@@ -19,9 +20,13 @@ use IO::Handle ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
+# The programs of the server; a test may have a node of another server by `local $PromoteTest::bindir`,
+# and one whose files differ by `local @PromoteTest::initdb_options`.
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
-chomp(my $bindir = `$pg_config --bindir`);
+chomp(our $bindir = `$pg_config --bindir`);
+my $usual = $bindir;
 die "cannot run $pg_config\n" if $? != 0;
+our @initdb_options;
 
 my %running;    # the nodes to stop at exit, by address
 
@@ -49,29 +54,73 @@ END {
 # for longer than they run: without JIT the tests of the catalog take seconds instead of minutes.
 sub new {
 	my ($class, @settings) = @_;
+	my $self = $class->place;
+	# a copy takes half the time; what was configured there comes before what is configured here
+	my $made = $bindir eq $usual && !@initdb_options ? $ENV{PROMOTE_TEMPLATE} : undef;
+	$self->must(defined $made ? ({ shielded => 1 }, 'cp', '-a', "$made/data", $self->data)
+		: $self->as_owner("$bindir/initdb", '-D', $self->data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
+			'--locale=C.UTF-8', '--no-sync', '--no-instructions', @initdb_options));
+	$self->configure($self->where, 'fsync = off', 'jit = off', @settings);
+	$self->start;
+	return $self;
+}
+
+# A server that was stopped, for those that come next to be copies of: with a database that has the extension.
+sub template {
+	my ($class) = @_;
+	delete $ENV{PROMOTE_TEMPLATE};    # of a round that a test of this one belongs to
+	my $self = $class->new;
+	$self->create_database('promote_template');
+	$self->query('promote_template', 'CREATE EXTENSION promote');
+	$self->stop;
+	$ENV{PROMOTE_TEMPLATE} = $self->dir;
+	return $self;
+}
+
+# A standby of a server, which follows it.
+sub standby {
+	my ($class, $primary, @settings) = @_;
+	my $self = $class->place;
+	$self->must($self->as_owner("$bindir/pg_basebackup", $primary->connection, '-D', $self->data, '-R', '-X', 'stream',
+			'-c', 'fast', '--no-sync'));
+	$self->configure($self->where, @settings);
+	$self->start;
+	return $self;
+}
+
+# Waits until a standby shows what the primary has written.
+sub follow {
+	my ($self, $primary) = @_;
+	my $end = $primary->query('postgres', 'SELECT pg_current_wal_insert_lsn()');
+	return $self->wait_for('postgres', "SELECT pg_last_wal_replay_lsn() >= '$end'", 60);
+}
+
+# A place for a server that does not run yet.
+sub place {
+	my ($class) = @_;
 	# In /tmp whatever TMPDIR says: a socket's path is short, and the server's user has to get there.
 	my $dir = tempdir('promote_test.XXXXXX', DIR => '/tmp');
-	my $self = bless { dir => $dir, pid => $$, owner => owner() }, $class;
+	my $self = bless { dir => $dir, pid => $$, owner => owner(), bindir => $bindir }, $class;
 	$running{ 0 + $self } = $self;
 	if (defined $self->{owner}) {
 		my (undef, undef, $uid, $gid) = getpwnam $self->{owner};
 		chown $uid, $gid, $dir or die "cannot give $dir to $self->{owner}: $!\n";
 	}
-	$self->must($self->as_owner("$bindir/initdb", '-D', $self->data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8',
-			'--locale=C.UTF-8', '--no-sync', '--no-instructions'));
-	$self->configure("listen_addresses = ''", "unix_socket_directories = '$dir'", 'fsync = off', 'jit = off',
-		@settings);
-	$self->start;
 	return $self;
+}
+
+# Where it listens.
+sub where {
+	my ($self) = @_;
+	return ("listen_addresses = ''", "unix_socket_directories = '$self->{dir}'");
 }
 
 # A server with a database that has the extension, the bundle postgres and the project shop, and what SQL adds to that.
 sub shop {
 	my ($class, $database, $sql, @settings) = @_;
 	my $self = $class->new(@settings);
-	$self->create_database($database);
+	$self->create_promote($database);
 	$self->query($database, <<"SQL");
-CREATE EXTENSION promote;
 INSERT INTO promote.bundle VALUES ('postgres');
 INSERT INTO promote.bundle_release (bundle, version, params_schema) VALUES ('postgres', '1.0.0', '{}');
 INSERT INTO promote.project VALUES ('shop');
@@ -109,7 +158,8 @@ sub configure {
 sub start {
 	my ($self) = @_;
 	my ($rc, $out, $err) =
-	  $self->run($self->as_owner("$bindir/pg_ctl", '-D', $self->data, '-l', "$self->{dir}/log", '-w', '-s', 'start'));
+	  $self->run($self->as_owner("$self->{bindir}/pg_ctl", '-D', $self->data, '-l', "$self->{dir}/log", '-w', '-t',
+			300, '-s', 'start'));
 	die "the server did not start: $out$err" . $self->log_text if $rc != 0;
 	return;
 }
@@ -117,7 +167,8 @@ sub start {
 sub stop {
 	my ($self, $mode) = @_;
 	$self->must(
-		$self->as_owner("$bindir/pg_ctl", '-D', $self->data, '-m', $mode || 'fast', '-w', '-s', 'stop'));
+		$self->as_owner("$self->{bindir}/pg_ctl", '-D', $self->data, '-m', $mode || 'fast', '-w', '-t', 300, '-s',
+			'stop'));
 	return;
 }
 
@@ -129,7 +180,7 @@ sub kill9 {
 	kill 'STOP', $postmaster;
 	my @processes = ($postmaster, children($postmaster));
 	kill 'KILL', @processes;
-	my $deadline = time + 30;
+	my $deadline = time + 300;
 	for my $pid (@processes) {
 		while (is_alive($pid)) {
 			die "process $pid does not die\n" if time > $deadline;
@@ -202,14 +253,16 @@ sub finish {
 	return ($rc, slurp("$child->{out}"), slurp("$child->{err}"));
 }
 
-# Asks until the answer is "t"; false if it is not within the seconds given.
+# Asks until the answer is "t", the more seldom the longer it takes; false if it is not within some minutes.
 sub wait_for {
-	my ($self, $database, $sql, $seconds) = @_;
-	my $deadline = time + ($seconds || 120);
+	my ($self, $database, $sql) = @_;
+	my $deadline = time + 300;
+	my $pause = 0.02;
 	while (time < $deadline) {
 		my ($rc, $out) = $self->psql($database, $sql);
 		return 1 if $rc == 0 && $out eq "t\n";
-		sleep 0.02;
+		sleep $pause;
+		$pause *= 1.5 if $pause < 0.5;
 	}
 	return 0;
 }
@@ -220,10 +273,22 @@ sub create_database {
 	return;
 }
 
+# A database with the extension, as CREATE EXTENSION makes it.
+sub create_promote {
+	my ($self, $database) = @_;
+	if (defined $ENV{PROMOTE_TEMPLATE}) {
+		$self->query('postgres', qq{CREATE DATABASE "$database" TEMPLATE promote_template});
+		return;
+	}
+	$self->create_database($database);
+	$self->query($database, 'CREATE EXTENSION promote');
+	return;
+}
+
 # Dumps a database into a file; the arguments are pg_dump's, such as -Fc.
 sub dump {
 	my ($self, $database, $path, @arguments) = @_;
-	$self->must("$bindir/pg_dump", $self->connection, @arguments, '-f', $path, $database);
+	$self->must("$self->{bindir}/pg_dump", $self->connection, @arguments, '-f', $path, $database);
 	return;
 }
 
@@ -231,22 +296,32 @@ sub dump {
 sub restore {
 	my ($self, $database, $path, @arguments) = @_;
 	if (slurp($path, 5) eq 'PGDMP' || -d $path) {
-		return $self->run("$bindir/pg_restore", $self->connection, '-d', $database, @arguments, $path);
+		return $self->run("$self->{bindir}/pg_restore", $self->connection, '-d', $database, @arguments, $path);
 	}
 	return $self->run($self->psql_command($database, @arguments), '-f', $path);
 }
 
 sub psql_command {
 	my ($self, $database, @arguments) = @_;
-	return ("$bindir/psql", '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', $self->connection, '-d', $database,
+	return ("$self->{bindir}/psql", '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', $self->connection, '-d', $database,
 		@arguments);
 }
 
 # The SET that has a backslash in a plain literal mean something, which PostgreSQL 19 knows no more.
 sub set_backslashes {
 	my ($self) = @_;
-	my $version = $self->query('postgres', 'SHOW server_version_num');
-	return $version < 190000 ? 'SET standard_conforming_strings = off;' : '';
+	return $self->major < 19 ? 'SET standard_conforming_strings = off;' : '';
+}
+
+# The setting that has a parallel worker do what it may, which PostgreSQL 16 has given another name.
+sub parallel_setting {
+	my ($self) = @_;
+	return $self->major < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
+}
+
+sub major {
+	my ($self) = @_;
+	return int($self->query('postgres', 'SHOW server_version_num') / 10000);
 }
 
 # ---- programs ----
@@ -256,7 +331,9 @@ sub set_backslashes {
 sub as_owner {
 	my ($self, @command) = @_;
 	my @user = defined $self->{owner} ? ('runuser', '-u', $self->{owner}, '--') : ();
-	return ({ shielded => 1 }, @user, @command);
+	# a sanitizer that the server was not built with
+	my @preload = defined $ENV{PROMOTE_PRELOAD} ? ('env', "LD_PRELOAD=$ENV{PROMOTE_PRELOAD}") : ();
+	return ({ shielded => 1 }, @user, @preload, @command);
 }
 
 # Runs a program and returns (exit status, output, errors). A hash in front may give its input.

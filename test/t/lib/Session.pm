@@ -14,7 +14,7 @@ use warnings;
 use IPC::Open2 qw(open2);
 use Time::HiRes qw(sleep time);
 
-my $longest = 60;     # seconds until what should be heard counts as lost
+my $longest = 300;    # seconds until what should be heard counts as lost
 
 sub new {
 	my ($class, $node, $database, @arguments) = @_;
@@ -62,6 +62,7 @@ sub hear {
 	my ($self, $pattern) = @_;
 	my $deadline = time + $longest;
 	my @payloads;
+	my $pause = 0.001;
 	while (1) {
 		$self->ask('SELECT;');
 		while (@{ $self->{heard} }) {
@@ -70,7 +71,8 @@ sub hear {
 		}
 		return @payloads if !defined $pattern;
 		die "this was not heard within $longest seconds: $pattern; but @payloads\n" if time > $deadline;
-		sleep 0.001;
+		sleep $pause;
+		$pause *= 1.5 if $pause < 0.2;
 	}
 }
 
