@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -36,6 +37,7 @@
 static struct
 {
 	bool		known;
+	bool		served;			/* the library does */
 	char		text[32];
 } script;
 
@@ -43,7 +45,7 @@ static struct
 static void
 forget(Datum unused, int cache, uint32 hash)
 {
-	script.known = false;
+	script.known = script.served = false;
 }
 
 /* A version as a number that grows with it; 0 where it is not three numbers, as all of promote's are. */
@@ -120,12 +122,13 @@ refuse_newer(void)
 void
 script_check(void)
 {
-	if (script.known)
+	if (script.served)
 		return;
 	refuse_newer();
 	/* the script of an update may call what only its end makes complete */
 	if (!creating_extension)
 		script_need(OLDEST);
+	script.served = script.known;
 }
 
 /*
@@ -136,7 +139,7 @@ script_check(void)
 void
 script_check_loading(void)
 {
-	if (IsTransactionState() && IsNormalProcessingMode() && OidIsValid(MyDatabaseId))
+	if (!IsParallelWorker() && IsTransactionState() && IsNormalProcessingMode() && OidIsValid(MyDatabaseId))
 		refuse_newer();
 }
 

@@ -50,7 +50,9 @@ SELECT matches(pg_temp.told('99.0.0', s), '^PM802', 'all that does asks: ' || s)
        'SELECT promote.grant_action($$nobody$$, $$view$$)']) AS s;
 
 SELECT pg_temp.become('99.0.0') \g /dev/null
-SELECT throws_ok(:'edit', 'PM802', NULL, 'it holds for what comes after');
+SELECT throws_ok(:'edit', 'PM802', NULL, 'it holds for what comes after, time ' || n) FROM generate_series(1, 3) AS n;
+SELECT pg_temp.become('0.0.9') \g /dev/null
+SELECT throws_ok(:'edit', 'PM801', NULL, '... and so for an older one, time ' || n) FROM generate_series(1, 3) AS n;
 SELECT pg_temp.become(:'version') \g /dev/null
 SELECT lives_ok(:'edit', '... until the catalog says something else');
 SELECT * FROM finish();
