@@ -245,6 +245,18 @@ is_own(HeapTuple row)
 }
 
 /*
+ * Is a version locked by this transaction alone, and no harder than having written it locks it?  FOR UPDATE, which
+ * somebody may have said before, is harder: it keeps out who refers to the row.
+ */
+static bool
+is_own_lock(HeapTupleHeader header)
+{
+	return !(header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) &&
+		HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) && !(header->t_infomask2 & HEAP_KEYS_UPDATED) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(header));
+}
+
+/*
  * Forget the lock that a version of this transaction's own has from this transaction: it keeps nobody out
  * who would not have to wait for the transaction anyway, because of the version before.  PostgreSQL copies
  * such a lock from each version to the next (heap_update: locker_remains), and where that is another
@@ -258,18 +270,19 @@ forget_own_lock(Relation table, HeapTuple row)
 	HeapTupleHeader header = row->t_data;
 	Buffer		buffer;
 
-	if ((header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) ||
-		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) ||
-		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(header)))
+	if (!is_own_lock(header))
 		return;
 	buffer = ReadBuffer(table, ItemPointerGetBlockNumber(&row->t_self));
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	header = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer),
 										   PageGetItemId(BufferGetPage(buffer),
 														 ItemPointerGetOffsetNumber(&row->t_self)));
-	/* nobody else writes to it: it is not committed */
-	header->t_infomask |= HEAP_XMAX_INVALID;
-	MarkBufferDirtyHint(buffer, true);
+	/* others may have added their lock meanwhile: who locks an older version locks this one too */
+	if (is_own_lock(header))
+	{
+		header->t_infomask |= HEAP_XMAX_INVALID;
+		MarkBufferDirtyHint(buffer, true);
+	}
 	UnlockReleaseBuffer(buffer);
 }
 
