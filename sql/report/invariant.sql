@@ -16,7 +16,7 @@ CREATE FUNCTION promote_internal.invariant_queries() RETURNS SETOF text
             -- how a row's project and its name are written, where t is the row
             SELECT c.oid, c.relname, k.conkey,
                    pg_catalog.quote_literal(c.relname || ' ') AS kind,
-                   (SELECT pg_catalog.array_agg('t.' || a.attname ORDER BY u.place)
+                   (SELECT pg_catalog.array_agg('t.' || pg_catalog.quote_ident(a.attname) ORDER BY u.place)
                       FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
                       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = u.attnum) AS key,
                    COALESCE((SELECT CASE WHEN a.attnotnull THEN 't.project' ELSE 'COALESCE(t.project, ''*'')' END
@@ -88,15 +88,15 @@ CREATE FUNCTION promote_internal.invariant_queries() RETURNS SETOF text
                    ('idempotency_key', 'environment', 'true'),
                    ('remote_reference', 'environment', 'true'),
                    ('secret', 'environment', 'true'))
-        SELECT pg_catalog.format($f$SELECT 'reference', %s, %s || pg_catalog.concat_ws('/', %s), 'there is no %s ' || pg_catalog.concat_ws('/', %s)
+        SELECT pg_catalog.format($f$SELECT 'reference', %s, %s || pg_catalog.concat_ws('/', %s), %L || pg_catalog.concat_ws('/', %s)
                  FROM promote.%I AS t WHERE %s AND %s AND NOT EXISTS (SELECT FROM promote.%I AS r WHERE %s)$f$,
-                                 n.project, n.kind, n.columns, f.other, w.columns, n.relname, n.asked, w.given, f.other, w.found)
+                                 n.project, n.kind, n.columns, 'there is no ' || f.other || ' ', w.columns, n.relname, n.asked, w.given, f.other, w.found)
           FROM reference AS f
           JOIN named AS n ON n.relname = f.table_name
          CROSS JOIN LATERAL (
-              SELECT pg_catalog.string_agg('t.' || u.name, ', ' ORDER BY u.place) AS columns,
-                     pg_catalog.string_agg('t.' || u.name || ' IS NOT NULL', ' AND ') AS given,
-                     pg_catalog.string_agg('r.' || u.key || ' = t.' || u.name, ' AND ') AS found
+              SELECT pg_catalog.string_agg('t.' || pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place) AS columns,
+                     pg_catalog.string_agg('t.' || pg_catalog.quote_ident(u.name) || ' IS NOT NULL', ' AND ') AS given,
+                     pg_catalog.string_agg(pg_catalog.format('r.%I = t.%I', u.key, u.name), ' AND ') AS found
                 FROM ROWS FROM (pg_catalog.unnest(f.columns), pg_catalog.unnest(f.keys)) WITH ORDINALITY AS u (name, key, place)) AS w
         UNION ALL
         SELECT pg_catalog.format($f$SELECT 'numbers', %s, pg_catalog.concat_ws('/', %s), pg_catalog.format('%s: %%s are numbered up to %%s', pg_catalog.count(*), pg_catalog.max(%s))

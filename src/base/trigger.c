@@ -21,9 +21,11 @@
 #include "base/trigger.h"
 
 /*
- * Does a subscription apply the row that fired this trigger?  Its worker says so, which no session can make itself, and
- * it writes by the rights of the table's owner, who could disable the trigger as well.  A row that code of somebody's
- * writes there, in a trigger that fires for rows that are applied, is one like any other.
+ * Does a subscription apply the row that fired this trigger?  Its worker says so, which no session
+ * can make itself, and it writes by the rights of the table's owner, who could disable the trigger
+ * as well.  A row that code of somebody's writes there, in a trigger that fires for rows that are
+ * applied, is one like any other.  (In a CHECK or an index it is not told apart: that code has the
+ * owner's rights, too, and verify_audit finds what it rewrote.)
  */
 bool
 trigger_is_applied(FunctionCallInfo fcinfo)

@@ -241,6 +241,12 @@ SELECT is((SELECT string_agg(l, E'\n' ORDER BY l COLLATE "C") FROM each_project,
     (SELECT string_agg(l, E'\n' ORDER BY l COLLATE "C") FROM string_to_table(pg_temp.broken(), E'\n') AS l),
     'what is found of all is what is found of each');
 SELECT is(pg_temp.broken('nothing'), NULL, 'of a project that is not there nothing is found');
+CREATE TABLE promote."own 'Table" ("Team" text PRIMARY KEY, "a 'b" text UNIQUE REFERENCES promote.project (project));
+CREATE TABLE promote."Other" (of text PRIMARY KEY REFERENCES promote."own 'Table" ("a 'b"));
+ALTER TABLE promote."Other" DISABLE TRIGGER ALL;
+INSERT INTO promote."Other" VALUES ('x');
+SELECT matches(pg_temp.broken(), E'reference \\| \\* \\| Other x \\| there is no own ''Table x',
+    'tables of the owner''s own are looked at by whatever names');
 
 SELECT * FROM finish();
 ROLLBACK;
